@@ -1,0 +1,215 @@
+"""The command line, ``python -m seqkit``: a few commands of its own, and one for each installed pipeline.
+
+A pipeline is a Typer app that some package offers under the entry-point group ``seqkit.pipelines``; its module may also
+have a function ``demo(text=..., output=...)``, which ``python -m seqkit demo NAME`` calls. seqkit knows no pipeline by
+name, and one that cannot be imported harms only itself.
+"""
+
+from __future__ import annotations
+
+import importlib
+import json
+import os
+import sys
+from collections.abc import Sequence
+from importlib.metadata import EntryPoint, entry_points
+from pathlib import Path
+from typing import Annotated
+
+import typer
+from typer.core import TyperGroup
+
+from seqkit import __version__
+from seqkit.console import error_line
+from seqkit.errors import MissingDependencyError, ParameterError, SeqkitError
+
+PIPELINE_GROUP = "seqkit.pipelines"
+_PANEL = "Pipelines"
+
+
+class Commands(TyperGroup):
+    """The group of all commands; pipelines are imported when they are named or listed."""
+
+    def list_commands(self, ctx):
+        """Name the commands of seqkit, then the pipelines."""
+        own = super().list_commands(ctx)
+        return [*own, *(name for name in sorted(find_pipelines()) if name not in own)]
+
+    def get_command(self, ctx, cmd_name):
+        """Find a command, importing it if it is a pipeline."""
+        own = super().get_command(ctx, cmd_name)
+        if own is not None or cmd_name not in find_pipelines():
+            return own
+        wrapper = typer.Typer(add_completion=False)
+        wrapper.add_typer(_pipeline_app(cmd_name), name=cmd_name, rich_help_panel=_PANEL)
+        wrapper.callback()(lambda: None)
+        return typer.main.get_command(wrapper).commands[cmd_name]
+
+
+app = typer.Typer(
+    cls=Commands,
+    name="seqkit",
+    help="Recurrent sequence models: train, evaluate, predict, serve.",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+)
+
+
+@app.command()
+def demo(
+    name: Annotated[str, typer.Argument(help="Which pipeline to show.")] = "ner",
+    text: Annotated[str | None, typer.Option(help="Text to run the trained model on.", show_default=False)] = None,
+    output: Annotated[Path | None, typer.Option(help="Where to export to.", show_default="saved_models/NAME")] = None,
+) -> None:
+    """Train on a bundled sample, predict, export, and check the export. Offline, in under two minutes."""
+    _load(name)
+    module = importlib.import_module(_pipeline(name).module)
+    if not hasattr(module, "demo"):
+        raise ParameterError(f"The pipeline {name!r} has no demo. See its commands: python -m seqkit {name} --help")
+    module.demo(text=text, output=output or Path("saved_models") / name)
+
+
+@app.command()
+def info(
+    model: Annotated[Path, typer.Argument(help="Folder of a saved model, or of one exported version.")],
+    as_json: Annotated[bool, typer.Option("--json", help="Print the manifest as JSON.")] = False,
+) -> None:
+    """Print what a model folder says of itself: versions, parameters, metrics, signatures."""
+    from seqkit.console import console
+    from seqkit.export.manifest import read_manifest
+
+    manifest = read_manifest(model)
+    if as_json:
+        typer.echo(json.dumps(manifest, ensure_ascii=False, indent=2))
+        return
+    from rich.table import Table
+
+    table = Table.grid(padding=(0, 2))
+    for key, value in _flatten(manifest):
+        table.add_row(key, value)
+    console().print(table)
+
+
+@app.command()
+def check(
+    folder: Annotated[Path, typer.Argument(help="Any SavedModel folder, such as saved_models/ner/1.")],
+) -> None:
+    """Load a SavedModel in TensorFlow's C++ runtime, in a clean process, and run every signature."""
+    from seqkit.export.check import check_saved_model
+
+    report = check_saved_model(folder)
+    typer.echo(report.to_text())
+    if not report.ok:
+        raise typer.Exit(1)
+
+
+@app.command()
+def version() -> None:
+    """Print the version."""
+    typer.echo(__version__)
+
+
+def find_pipelines() -> dict[str, EntryPoint]:
+    """List the installed pipelines by name, without importing them; the first package to claim a name has it."""
+    found: dict[str, EntryPoint] = {}
+    for entry in entry_points(group=PIPELINE_GROUP):
+        found.setdefault(entry.name, entry)
+    return found
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run the command line.
+
+    Parameters
+    ----------
+    arguments : sequence of str, optional
+        Without the program's name; ``sys.argv[1:]`` by default.
+
+    Returns
+    -------
+    int
+        The exit code: 0; 1 where a check failed; 2 after bad input, said in one line on standard error (set
+        ``SEQKIT_DEBUG=1`` for the traceback); 130 after Ctrl-C.
+    """
+    arguments = list(sys.argv[1:] if arguments is None else arguments)
+    # TensorFlow's C++ side greets on standard error; a user who wants that sets the variable.
+    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
+    command = typer.main.get_command(app)
+    try:
+        code = command.main(arguments, prog_name="python -m seqkit", standalone_mode=False)
+    except KeyboardInterrupt:
+        code = 130
+    except Exception as error:
+        if os.environ.get("SEQKIT_DEBUG") == "1":
+            raise
+        code = _explain(error)
+    if code == 130:
+        error_line("interrupted")
+    return code if isinstance(code, int) else 0
+
+
+def _explain(error: Exception) -> int:
+    """Say in one line what went wrong, if it is the user's to mend; else let the traceback through."""
+    if type(error).__name__ == "NoArgsIsHelpError":
+        error.show()
+    elif isinstance(error, typer.Abort):
+        return 130
+    elif hasattr(error, "format_message"):  # a usage error: unknown option, missing argument
+        where = error.ctx.command_path if getattr(error, "ctx", None) else "python -m seqkit"
+        error_line(f"{error.format_message().rstrip('.')}. See: {where} --help")
+    elif isinstance(error, OSError) and not isinstance(error, SeqkitError):
+        named = f"{error.filename}: " if error.filename is not None else ""
+        error_line(f"{named}{error.strerror or error}")
+    elif isinstance(error, SeqkitError):
+        error_line(str(error))
+    else:
+        raise error
+    return 2
+
+
+def _pipeline(name: str) -> EntryPoint:
+    found = find_pipelines()
+    if name not in found:
+        known = f"Installed: {', '.join(sorted(found))}." if found else "None is installed; run: pip install ."
+        raise ParameterError(f"There is no pipeline {name!r}. {known}")
+    return found[name]
+
+
+def _load(name: str) -> typer.Typer:
+    entry = _pipeline(name)
+    try:
+        loaded = entry.load()
+        if not isinstance(loaded, typer.Typer):
+            raise TypeError(f"expected a typer.Typer, got {loaded!r}")
+    except Exception as error:  # whatever a stranger's module does on import
+        raise MissingDependencyError(
+            f"The pipeline {name!r} ({entry.value}) cannot be loaded: {type(error).__name__}: {error}"
+        ) from error
+    return loaded
+
+
+def _pipeline_app(name: str) -> typer.Typer:
+    """Import a pipeline's app; if that fails, make one that says why when it is used."""
+    try:
+        return _load(name)
+    except MissingDependencyError as error:
+        reason = error
+    broken = typer.Typer(help="Cannot be loaded.")
+
+    @broken.callback(
+        invoke_without_command=True,
+        context_settings={"ignore_unknown_options": True, "allow_extra_args": True, "help_option_names": []},
+    )
+    def explain(arguments: Annotated[list[str] | None, typer.Argument()] = None) -> None:
+        raise reason
+
+    return broken
+
+
+def _flatten(value: object, prefix: str = "") -> list[tuple[str, str]]:
+    if isinstance(value, dict) and value:
+        return [row for key, item in value.items() for row in _flatten(item, f"{prefix}.{key}" if prefix else str(key))]
+    if isinstance(value, str):
+        return [(prefix, value)]
+    return [(prefix, json.dumps(value, ensure_ascii=False, default=str))]

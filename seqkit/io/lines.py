@@ -1,0 +1,131 @@
+"""Numbered lines of text files, gzip and standard input included; and files that are written whole or not at all."""
+
+from __future__ import annotations
+
+import gzip
+import io
+import os
+import shutil
+import stat
+import sys
+import zlib
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+from typing import IO, Any
+
+from seqkit.errors import FormatError
+
+Source = str | os.PathLike | IO[Any]
+
+
+def source_name(source: Source) -> str:
+    """What to call a source in messages."""
+    if isinstance(source, str | os.PathLike):
+        return "<stdin>" if os.fspath(source) == "-" else os.fspath(source)
+    return str(getattr(source, "name", "<stream>"))
+
+
+def read_lines(source: Source, encoding: str = "utf-8") -> Iterator[tuple[int, str]]:
+    r"""Number (from 1) and text of each line, without its line end.
+
+    Only ``\n`` ends a line (a ``\r`` before it is dropped), so that U+2028, U+0085 and their like stay inside tokens.
+    A byte-order mark at the start is dropped. Gzip is recognized by its first bytes, whatever the file is called.
+
+    Parameters
+    ----------
+    source : str, path or file object
+        ``"-"`` is standard input. A file object may give bytes or text; it is not closed.
+    encoding : str, default="utf-8"
+        Encoding of the bytes.
+
+    Raises
+    ------
+    FormatError
+        If a line cannot be decoded, or gzip data is damaged.
+    """
+    name, number = source_name(source), 0
+    try:
+        with open_bytes(source) as stream:
+            for number, line in enumerate(_decoded(stream, encoding), 1):
+                yield number, (line.removeprefix("\ufeff") if number == 1 else line).removesuffix("\n").removesuffix("\r")
+    except UnicodeDecodeError as error:
+        bad = bytes(error.object[error.start : error.end])
+        raise FormatError(
+            name,
+            number + 1,
+            f"not valid {encoding}: byte {bad.hex(' ')} at position {error.start} of the line ({error.reason}). "
+            "Give the encoding of the file, or convert it to UTF-8.",
+        ) from error
+    except (EOFError, zlib.error, gzip.BadGzipFile) as error:
+        raise FormatError(name, number + 1, f"damaged gzip data after this line ({error}). Fetch the file anew.") from error
+
+
+@contextmanager
+def open_bytes(source: Source) -> Iterator[IO[Any]]:
+    """Open a source for reading; gzip is recognized and unpacked. A file object that gives text stays as it is."""
+    if isinstance(source, str | os.PathLike) and os.fspath(source) != "-":
+        with open(source, "rb") as stream:
+            yield _gunzipped(stream)
+        return
+    stream = source if not isinstance(source, str | os.PathLike) else getattr(sys.stdin, "buffer", sys.stdin)
+    yield stream if isinstance(stream, io.TextIOBase) else _gunzipped(stream)
+
+
+def _gunzipped(stream: IO[bytes]) -> IO[bytes]:
+    if hasattr(stream, "peek"):
+        magic = stream.peek(2)[:2]
+    elif hasattr(stream, "seekable") and stream.seekable():
+        position = stream.tell()
+        magic = stream.read(2)
+        stream.seek(position)
+    else:
+        return stream
+    return gzip.open(stream, "rb") if magic == b"\x1f\x8b" else stream
+
+
+def _decoded(stream: IO[Any], encoding: str) -> Iterator[str]:
+    if "\n".encode(encoding) != b"\n":  # UTF-16 and the like cannot be cut into lines before decoding
+        yield from io.TextIOWrapper(stream, encoding, newline="\n")
+        return
+    for line in stream:
+        yield line if isinstance(line, str) else line.decode(encoding)
+
+
+@contextmanager
+def write_whole(target: Source, encoding: str = "utf-8") -> Iterator[IO[str]]:
+    """Open a text file for writing that appears under its name only once it is complete.
+
+    Parameters
+    ----------
+    target : str, path or file object
+        A path is written under a temporary name beside it and renamed when the block ends without an exception; with
+        an exception nothing is left, and an older file stays as it was. A name in ``.gz`` is compressed. ``"-"`` is
+        standard output; devices, pipes and file objects are written directly.
+    encoding : str, default="utf-8"
+        Encoding of the file.
+    """
+    if not isinstance(target, str | os.PathLike):
+        yield target
+        return
+    if os.fspath(target) == "-":
+        yield sys.stdout
+        sys.stdout.flush()
+        return
+    path = Path(os.path.realpath(target))  # through a link: the link stays, its target is replaced
+    with suppress(FileNotFoundError):
+        if not stat.S_ISREG(path.stat().st_mode):
+            with open(path, "w", encoding=encoding, newline="\n") as stream:
+                yield stream
+            return
+    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
+    try:
+        opener = gzip.open if path.suffix == ".gz" else open
+        with opener(temporary, "wt", encoding=encoding, newline="\n") as stream:
+            yield stream
+        with suppress(FileNotFoundError):
+            shutil.copymode(path, temporary)
+        os.replace(temporary, path)
+    except BaseException:
+        temporary.unlink(missing_ok=True)
+        raise

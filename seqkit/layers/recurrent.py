@@ -1,0 +1,175 @@
+"""The loop over time: one direction, both directions, stacked."""
+
+from __future__ import annotations
+
+import keras
+import tensorflow as tf
+
+from seqkit.cells import make_cell
+from seqkit.layers.dropout import SequenceDropout
+
+
+@keras.saving.register_keras_serializable("seqkit")
+class Recurrent(keras.layers.Layer):
+    """Read right-padded sequences with a cell, in one direction.
+
+    Padding stands after the end, so a forward reading needs no mask: what it computes there is never used. A backward
+    reading turns each sequence around by its own length first. So an output never depends on how far a batch is padded.
+
+    Args:
+        cell: A cell after Keras' RNN cell protocol. If it has `scan`, that runs in place of the generic loop.
+        backward: Whether to read from the end to the beginning. Outputs stay in the order of the input.
+        initial_state: ``"zeros"``, or ``"learned"`` (a trained vector for each state of the cell).
+    """
+
+    def __init__(self, cell, backward: bool = False, initial_state: str = "zeros", **kwargs):
+        super().__init__(**kwargs)
+        self.loop = keras.layers.RNN(cell, return_sequences=True, name="loop")
+        self.backward = backward
+        self.initial_state = initial_state
+
+    @property
+    def cell(self):
+        """The cell that makes each step."""
+        return self.loop.cell
+
+    def build(self, input_shape):
+        """Make the weights of the cell and of a learned initial state."""
+        self.loop.build(input_shape)
+        sizes = self.cell.state_size
+        sizes = list(sizes) if isinstance(sizes, list | tuple) else [sizes]
+        self.learned_state = []
+        if self.initial_state == "learned":
+            self.learned_state = [
+                self.add_weight(shape=(size,), initializer="zeros", name=f"initial_state_{i}")
+                for i, size in enumerate(sizes)
+            ]
+        super().build(input_shape)
+
+    def call(self, inputs, lengths=None, initial_state=None, training=False):
+        """Return the output at every step.
+
+        Args:
+            inputs: Tensor [batch, time, dim].
+            lengths: Integer tensor [batch], or None where every row is full.
+            initial_state: List of tensors [batch, size] that stands in for the layer's own initial state.
+            training: Whether dropout is active.
+
+        Returns:
+            Tensor [batch, time, units]; what stands after the end of a row has no meaning.
+        """
+        if self.backward:
+            inputs = reverse(inputs, lengths)
+        if initial_state is None:
+            initial_state = self.cell.get_initial_state(batch_size=tf.shape(inputs)[0])
+            initial_state = list(initial_state) if isinstance(initial_state, list | tuple) else [initial_state]
+            if self.learned_state:
+                initial_state = [zero + tf.cast(s, zero.dtype) for zero, s in zip(initial_state, self.learned_state, strict=True)]
+        if getattr(self.cell, "can_scan", False):
+            time_major = tf.transpose(inputs, [1, 0, 2])
+            outputs = tf.transpose(self.cell.scan(time_major, initial_state, training=training), [1, 0, 2])
+        else:
+            outputs = self.loop(inputs, initial_state=initial_state, training=training)
+        return reverse(outputs, lengths) if self.backward else outputs
+
+    def get_config(self):
+        """Return what `from_config` needs."""
+        return {
+            **super().get_config(),
+            "cell": keras.saving.serialize_keras_object(self.cell),
+            "backward": self.backward,
+            "initial_state": self.initial_state,
+        }
+
+    @classmethod
+    def from_config(cls, config):
+        """Make the layer from its configuration."""
+        return cls(cell=keras.saving.deserialize_keras_object(config.pop("cell")), **config)
+
+
+def reverse(sequences: tf.Tensor, lengths: tf.Tensor | None) -> tf.Tensor:
+    """Turn each row of [batch, time, …] around by its own length; padding stays where it is."""
+    if lengths is None:
+        return tf.reverse(sequences, [1])
+    return tf.reverse_sequence(sequences, lengths, seq_axis=1, batch_axis=0)
+
+
+@keras.saving.register_keras_serializable("seqkit")
+class RecurrentStack(keras.layers.Layer):
+    """A stack of recurrent layers, each in one direction or both, with dropout between them.
+
+    Args:
+        cell: Name of the cell, see `seqkit.cells`.
+        units: Hidden units of each direction.
+        layers: Number of layers.
+        bidirectional: Whether each layer reads both ways; outputs of both are joined, [batch, time, 2 units].
+        activation: Activation of the hidden state.
+        dropout: Share of each layer's outputs dropped in training before the next layer.
+        recurrent_dropout: Share of the fed-back state dropped in training.
+        initial_state: ``"zeros"`` or ``"learned"``.
+        seed: Seed of initial weights and dropout, or None.
+    """
+
+    def __init__(
+        self,
+        cell: str = "lstm",
+        units: int = 200,
+        layers: int = 1,
+        bidirectional: bool = True,
+        activation: str | None = "tanh",
+        dropout: float = 0.0,
+        recurrent_dropout: float = 0.0,
+        initial_state: str = "zeros",
+        seed: int | None = None,
+        **kwargs,
+    ):
+        super().__init__(**kwargs)
+        self.config = dict(
+            cell=cell,
+            units=units,
+            layers=layers,
+            bidirectional=bidirectional,
+            activation=activation,
+            dropout=dropout,
+            recurrent_dropout=recurrent_dropout,
+            initial_state=initial_state,
+            seed=seed,
+        )
+        self.directions = []
+        self.between = []
+        for level in range(layers):
+            pair = []
+            for backward in (False, True)[: 1 + bidirectional]:
+                cell_seed = None if seed is None else seed + 10 * (2 * level + backward)
+                one = make_cell(cell, units, activation=activation, recurrent_dropout=recurrent_dropout, seed=cell_seed)
+                way = "backward" if backward else "forward"
+                pair.append(Recurrent(one, backward=backward, initial_state=initial_state, name=f"{way}_{level}"))
+            self.directions.append(pair)
+            drop_seed = None if seed is None else seed + 1000 + level
+            self.between.append(SequenceDropout(dropout if level else 0.0, seed=drop_seed, name=f"dropout_{level}"))
+
+    @property
+    def output_dim(self) -> int:
+        """Size of the output at each step."""
+        return self.config["units"] * (2 if self.config["bidirectional"] else 1)
+
+    def build(self, input_shape):
+        """Make the weights of every layer."""
+        dim = input_shape[-1]
+        for pair in self.directions:
+            for layer in pair:
+                layer.build((None, None, dim))
+            dim = self.output_dim
+        super().build(input_shape)
+
+    def call(self, inputs, lengths=None, training=False):
+        """Return [batch, time, units, or 2 units]; see `Recurrent.call`."""
+        for pair, dropout in zip(self.directions, self.between, strict=True):
+            inputs = dropout(inputs, training=training)
+            outputs = [layer(inputs, lengths=lengths, training=training) for layer in pair]
+            inputs = tf.concat(outputs, -1) if len(outputs) > 1 else outputs[0]
+        return inputs
+
+    def get_config(self):
+        """Return what `from_config` needs."""
+        return {**super().get_config(), **self.config}
