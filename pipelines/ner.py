@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import sys
 import time
 from pathlib import Path
 from typing import Annotated, Any, Literal
@@ -12,8 +13,8 @@ from typing import Annotated, Any, Literal
 import typer
 
 from seqkit.cli_parameters import estimator_command, given_parameters
-from seqkit.console import console, entity_text, is_terminal, note
-from seqkit.errors import ParameterError
+from seqkit.console import console, entity_text, hushed, is_terminal, note
+from seqkit.errors import ExportError, ParameterError
 from seqkit_pipelines.tagging_files import (
     entities_of,
     read_items,
@@ -74,7 +75,7 @@ def train(
     }
     note("  ".join(f"{name}: {len(sentences):,} sentences" for name, (sentences, _) in data.items()))
 
-    tagger = SequenceTagger(**{"verbose": _verbose(), **parameters})
+    tagger = SequenceTagger(**parameters)
     tagger.fit(*data["train"], validation_data=data.get("dev"))
     tagger.save(output)
     for name in ("dev", "test"):
@@ -96,10 +97,9 @@ def evaluate(
     tag_column: TagColumn = "-1",
 ) -> None:
     """Score a model on a tagged file: precision, recall and F1 by type, as conlleval counts them."""
-    import seqkit
-
+    tagger = _load(model)
     sentences, tags = read_tagged(file, format, delimiter=delimiter, token_column=token_column, tag_column=tag_column)
-    typer.echo(_report(seqkit.load(model), sentences, tags, output))
+    typer.echo(_report(tagger, sentences, tags, output))
 
 
 @app.command()
@@ -118,12 +118,8 @@ def predict(
     token_column: TokenColumn = 0,
 ) -> None:
     """Tag a file or a stream of any length."""
-    import sys
-
-    import seqkit
-
     items = read_items(file, input_format, delimiter=delimiter, token_column=token_column)
-    tagger = seqkit.load(model)
+    tagger = _load(model)
     # Someone typing wants an answer to each line; everything else is faster in chunks.
     chunk = 1 if str(file) == "-" and is_terminal(sys.stdin) else 4096
     started = time.perf_counter()
@@ -141,9 +137,7 @@ def export(
     ] = None,
 ) -> None:
     """Export for TensorFlow Serving: OUTPUT/<next version>, checked in TensorFlow's C++ runtime before it appears."""
-    import seqkit
-
-    typer.echo(seqkit.load(model).export(output or Path("saved_models") / model.resolve().name))
+    typer.echo(_load(model).export(output or Path("saved_models") / model.resolve().name))
 
 
 def demo(text: str | None = None, output: Path = Path("saved_models/ner")) -> None:
@@ -156,13 +150,14 @@ def demo(text: str | None = None, output: Path = Path("saved_models/ner")) -> No
     output : Path, default saved_models/ner
         Folder of versions to export to.
     """
-    from seqkit import SequenceTagger
+    with hushed():
+        from seqkit import SequenceTagger
     from seqkit.datasets import load_ner_sample
 
     screen = console()
     sample = load_ner_sample()
     screen.print(f"Sample corpus: {len(sample.X_train)} sentences to learn from, {len(sample.X_dev)} to score on.")
-    tagger = SequenceTagger(**{"verbose": _verbose(), **DEMO_PARAMETERS})
+    tagger = SequenceTagger(**DEMO_PARAMETERS)
     started = time.perf_counter()
     tagger.fit(sample.X_train, sample.y_train, validation_data=(sample.X_dev, sample.y_dev))
     screen.print(
@@ -178,40 +173,65 @@ def demo(text: str | None = None, output: Path = Path("saved_models/ner")) -> No
     screen.print(f"\nExported to {version}, and asked it the same in TensorFlow's C++ runtime:")
     served = ask_export(version, text)
     screen.print(entity_text(text, served["entities"], color=screen.is_terminal), soft_wrap=True)
-    if served["tags"] != found["tags"]:
-        raise ParameterError(f"{version}: the export answers {served['tags']}, the model {found['tags']}.")
-    screen.print("The same answer.")
+    difference = max((abs(a - b) for a, b in zip(served["scores"], found["scores"], strict=False)), default=0.0)
+    if (served["tokens"], served["tags"]) != (found["tokens"], found["tags"]) or difference > 1e-4:
+        raise ExportError(f"{version}: the export answers {served['tags']}, the model {found['tags']}.")
+    screen.print(f"The same answer; probabilities differ by {difference:.0e} at most.")
 
 
 def ask_export(version: Path, text: str) -> dict[str, Any]:
-    """Tag one text by an exported model in TensorFlow's C++ runtime; the answer is as `SequenceTagger.tag` gives it."""
+    """Tag one text by an exported model in TensorFlow's C++ runtime, in a process of its own without seqkit.
+
+    Parameters
+    ----------
+    version : Path
+        Version folder of an export.
+    text : str
+        The text.
+
+    Returns
+    -------
+    dict
+        As `SequenceTagger.tag` gives it: ``text``, ``tokens``, ``tags``, ``scores``, and ``entities`` with character
+        offsets (without scores of their own).
+    """
     import numpy as np
 
-    from seqkit.export.runtime import Runtime
+    from seqkit.export.check import check_saved_model
 
     raw = text.encode()
-    answer = Runtime(version).run("serving_default", {"text": np.array([raw], dtype=object)})
-    length = int(answer["lengths"][0])
-    tokens = [token.decode() for token in answer["tokens"][0, :length]]
-    tags = [tag.decode() for tag in answer["tags"][0, :length]]
-    starts = [len(raw[:byte].decode()) for byte in answer["starts"][0, :length]]
-    ends = [len(raw[:byte].decode()) for byte in answer["ends"][0, :length]]
-    return {"text": text, "tokens": tokens, "tags": tags, "entities": entities_of(tags, text, starts, ends)}
+    report = check_saved_model(version, requests={"serving_default": [{"text": np.array([raw], dtype=object)}]})
+    if not report.ok:
+        raise ExportError(f"{version}: {report.problems[0]}")
+    (answer,) = report.answers["serving_default"]
+    length = answer["lengths"][0]
+    row = {name: values[0, :length].tolist() for name, values in answer.items() if values.ndim == 2}
+    tokens, tags = ([value.decode() for value in row[name]] for name in ("tokens", "tags"))
+    # Servers speak of bytes, Python of characters.
+    starts, ends = ([len(raw[:offset].decode()) for offset in row[name]] for name in ("starts", "ends"))
+    entities = entities_of(tags, text, starts, ends)
+    return {"text": text, "tokens": tokens, "tags": tags, "scores": row["scores"], "entities": entities}
+
+
+def _load(model: Path) -> Any:
+    """Load a saved tagger; a folder that holds none is told before the slow import."""
+    import seqkit
+    from seqkit.export.manifest import read_manifest
+
+    read_manifest(model)
+    with hushed():
+        import tensorflow  # noqa: F401
+    return seqkit.load(model)
 
 
 def _report(tagger: Any, sentences: list[list[str]], tags: list[list[str]], output: Path | None = None) -> str:
     """Predict, and say how well: by entity where the tags are entity tags, by token otherwise."""
     from seqkit.io import write_conll
     from seqkit.metrics.entities import entity_scores, token_accuracy
-    from seqkit.tags import infer_scheme
 
     predicted = tagger.predict(sentences)
     if output is not None:
         write_conll(output, sentences, tags, predicted)
-    if infer_scheme(tags) is None:
+    if tagger.scheme_ is None:
         return f"token accuracy {token_accuracy(tags, predicted):.4f}"
     return entity_scores(tags, predicted).report()
-
-
-def _verbose() -> int:
-    return 1 if is_terminal() else 0

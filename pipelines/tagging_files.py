@@ -142,13 +142,15 @@ def write_predictions(path: Path, records: Iterable[Mapping[str, Any]], format: 
     return written
 
 
-def entities_of(tags: Sequence[str], text: str, starts: Sequence[int], ends: Sequence[int]) -> list[dict[str, Any]]:
-    """List the entities of a tagged text, placed by the tokens' character offsets."""
+def entities_of(
+    tags: Sequence[str], text: str, starts: Sequence[int], ends: Sequence[int], scheme: str | None = "iob2"
+) -> list[dict[str, Any]]:
+    """List the entities of a tagged text, placed by the tokens' character offsets; none where tags have no scheme."""
     from seqkit.tags import entity_spans
 
     return [
         {"start": starts[first], "end": ends[after - 1], "text": text[starts[first] : ends[after - 1]], "label": label}
-        for first, after, label in entity_spans(tags)
+        for first, after, label in (entity_spans(tags, scheme) if scheme else [])
     ]
 
 
@@ -179,7 +181,7 @@ def _tag_tokens(tagger: Any, items: Iterator[Item]) -> Iterator[dict[str, Any]]:
     for tags in tagger.predict_iter(tokens()):
         words, fields = pending.popleft()
         text = " ".join(words)
-        entities = entities_of(tags, text, *space_offsets(words))
+        entities = entities_of(tags, text, *space_offsets(words), tagger.scheme_)
         yield {**fields, "text": text, "tokens": words, "tags": list(tags), "entities": entities}
 
 

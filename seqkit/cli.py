@@ -133,8 +133,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
         ``SEQKIT_DEBUG=1`` for the traceback); 130 after Ctrl-C.
     """
     arguments = list(sys.argv[1:] if arguments is None else arguments)
-    # TensorFlow's C++ side greets on standard error; a user who wants that sets the variable.
-    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
+    # What TensorFlow's C++ side logs (a missing GPU is an "error" to it) reaches Python as an exception if it matters.
+    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
     command = typer.main.get_command(app)
     try:
         code = command.main(arguments, prog_name="python -m seqkit", standalone_mode=False)

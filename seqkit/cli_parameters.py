@@ -18,6 +18,7 @@ from typing import Annotated, Any, NamedTuple
 import typer
 from typer.core import TyperCommand
 
+from seqkit.console import hushed
 from seqkit.errors import ParameterError
 
 _META = "seqkit.parameters"
@@ -81,7 +82,7 @@ def parse_value(text: str, kind: str = "") -> Any:
             raise ParameterError(
                 f"{text!r} looks like JSON but is not: {error}. Expected for example [100, 50]."
             ) from None
-    textual = re.search(r"\b(str|path|path-like)\b", kind) and not re.search(r"\b(int|float|number)\b", kind)
+    textual = re.search(r"\b(str|path|PathLike)\b", kind) and not re.search(r"\b(int|float|number)\b", kind)
     if not textual and re.fullmatch(r"[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d+)?", text.strip()):
         return int(text) if re.fullmatch(r"\s*[+-]?\d+\s*", text) else float(text)
     return text
@@ -136,7 +137,8 @@ def estimator_command(target: str) -> type[TyperCommand]:
             """Add the estimator's flags on first use."""
             if self._parameters is None:
                 module, _, name = target.partition(":")
-                found = estimator_parameters(getattr(importlib.import_module(module), name))
+                with hushed():
+                    found = estimator_parameters(getattr(importlib.import_module(module), name))
                 taken = {parameter.name for parameter in self.params}
                 self._parameters = {key: value for key, value in found.items() if key not in taken}
                 self.params = [*self.params, *_options(self._parameters)]
@@ -174,9 +176,9 @@ def _options(parameters: Mapping[str, Parameter]) -> list:
         switch = isinstance(parameter.default, bool)
         option = typer.Option(
             f"{flag}/--no-{flag[2:]}" if switch else flag,
-            help=parameter.help,
+            help=_help(parameter),
             show_default=_shown(parameter.default),
-            metavar=None if switch else _metavar(parameter),
+            metavar=None if switch else _metavar(parameter.type),
             rich_help_panel=_PANEL,
         )
         annotation = Annotated[(bool if switch else str) | None, option]
@@ -196,11 +198,15 @@ def _shown(default: Any) -> str:
     return "none" if default is None else str(default)
 
 
-def _metavar(parameter: Parameter) -> str:
-    choices = re.search(r"\{(.*?)\}", parameter.type)
-    if choices:
-        return "|".join(word.strip().strip("\"'") for word in choices[1].split(","))
-    for word, shown in (("float", "NUMBER"), ("int", "INTEGER"), ("path", "PATH"), ("dict", "JSON")):
-        if word in parameter.type:
+def _metavar(kind: str) -> str:
+    """One short word: a wide column would cost the flags their ends in a terminal of 80 columns."""
+    for word, shown in (("float", "NUM"), ("int", "INT"), ("path", "PATH"), ("PathLike", "PATH")):
+        if re.search(rf"\b{word}\b", kind):
             return shown
-    return "VALUE"
+    return "WORD"
+
+
+def _help(parameter: Parameter) -> str:
+    choices = re.search(r"\{(.*?)\}", parameter.type)
+    allowed = " Choices: " + choices[1].replace('"', "").replace("'", "") + "." if choices else ""
+    return parameter.help + allowed

@@ -6,9 +6,11 @@ that output can be piped. Nothing but results and errors is written where standa
 
 from __future__ import annotations
 
+import os
 import sys
+import tempfile
 from collections.abc import Iterable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from typing import TYPE_CHECKING, Literal
 
 if TYPE_CHECKING:
@@ -50,6 +52,34 @@ def error_line(message: str) -> None:
 
     line = Text.assemble(("error: ", "bold red"), " ".join(message.split()))
     console(stderr=True).print(line, soft_wrap=True)
+
+
+@contextmanager
+def hushed() -> Iterator[None]:
+    """Hold back what native libraries write to standard error, unless the block fails.
+
+    Importing TensorFlow writes several lines there before any log level of its own applies; they would drown the one
+    line that a user of the command line is to read.
+    """
+    try:
+        sys.stderr.flush()
+        kept = os.dup(2)
+    except (AttributeError, OSError, ValueError):  # there is no standard error
+        yield
+        return
+    with tempfile.TemporaryFile() as held:
+        os.dup2(held.fileno(), 2)
+        try:
+            yield
+        except BaseException:
+            held.seek(0)
+            os.write(kept, held.read())
+            raise
+        finally:
+            with suppress(OSError, ValueError):
+                sys.stderr.flush()
+            os.dup2(kept, 2)
+            os.close(kept)
 
 
 class Progress:

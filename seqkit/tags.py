@@ -30,22 +30,24 @@ SCHEMES = ("iob1", "iob2", "iobes", "io")
 _PREFIXES = {"iob1": "BI", "iob2": "BI", "io": "I", "iobes": "BIES"}
 
 # Classes of prefixes. "." and the brackets are conlleval's own; OTHER is any prefix it has no rule for.
-O, DOT, B, I, E, S, BRACKET, OTHER = range(8)
-_CLASSES = {"O": O, ".": DOT, "B": B, "I": I, "E": E, "S": S, "[": BRACKET, "]": BRACKET}
+OUTSIDE, DOT, BEGIN, INSIDE, END, SINGLE, BRACKET, OTHER = range(8)
+_CLASSES = {"O": OUTSIDE, ".": DOT, "B": BEGIN, "I": INSIDE, "E": END, "S": SINGLE, "[": BRACKET, "]": BRACKET}
 
 
-def _table(pairs: Iterable[tuple[int, int]]) -> np.ndarray:
+def _table(pairs: str) -> np.ndarray:
     table = np.zeros((8, 8), bool)
-    table[tuple(np.array(list(pairs)).T)] = True
+    for previous, current in pairs.split():
+        table[_CLASSES[previous], _CLASSES[current]] = True
     return table
 
 
 # STARTS[previous, current]: a chunk starts at the current token; ENDS: one ended before it. Besides these, a change of
-# type starts a chunk (current not O or ".") and ends one (previous not O or ".").
-STARTS = _table([(B, B), (I, B), (O, B), (O, I), (E, E), (E, I), (O, E), (E, B), (S, B), (S, I), (S, E)])
-STARTS[:, [BRACKET, S]] = True
-ENDS = _table([(B, B), (B, O), (I, B), (I, O), (E, E), (E, I), (E, O), (E, B), (B, S), (I, S), (E, S)])
-ENDS[[BRACKET, S], :] = True
+# type starts a chunk (current not O or ".") and ends one (previous not O or "."). Pairs with S, and E before B, are
+# ours; the others are conlleval's.
+STARTS = _table("BB IB OB EB SB  OI EI SI  OE EE SE")
+STARTS[:, [BRACKET, SINGLE]] = True
+ENDS = _table("BB IB EB  BO IO EO  BS IS ES  EI EE")
+ENDS[[BRACKET, SINGLE], :] = True
 _STARTS, _ENDS = STARTS.tolist(), ENDS.tolist()
 
 
@@ -53,9 +55,11 @@ _STARTS, _ENDS = STARTS.tolist(), ENDS.tolist()
 def split_tag(tag: str) -> tuple[int, str]:
     """Class of the prefix, and the type, of one tag, as conlleval cuts it."""
     if not isinstance(tag, str):
-        raise InputTypeError(f"An entity tag must be a string such as 'B-PER' or 'O', got {tag!r} ({type(tag).__name__}).")
+        raise InputTypeError(
+            f"An entity tag must be a string such as 'B-PER' or 'O', got {tag!r} ({type(tag).__name__})."
+        )
     prefix, _, kind = tag.partition("-")
-    return _CLASSES.get(prefix, OTHER), str(kind)
+    return _CLASSES.get(prefix, OTHER), kind
 
 
 def check_scheme(scheme: str, parameter: str = "scheme", choices: Sequence[str] = SCHEMES) -> str:
@@ -82,7 +86,7 @@ def entity_spans(tags: Sequence[str], scheme: str = "iob2") -> list[tuple[int, i
     """
     check_scheme(scheme)
     spans = []
-    begin, last_class, last_kind = -1, O, ""
+    begin, last_class, last_kind = -1, OUTSIDE, ""
     for position, tag in enumerate(tags):
         group, kind = split_tag(tag)
         changed = kind != last_kind
@@ -230,7 +234,7 @@ def infer_scheme(sentences_tags: Iterable[Sequence[str]]) -> str | None:
         return "iob2"
     prefixes = {tag.partition("-")[0] for tag in tags if tag != "O"}
     typed = {"-" in tag for tag in tags if tag != "O"}
-    if not prefixes <= set("BIES") or len(typed) != 1 or any(tag.endswith("-") and tag[1:] == "-" for tag in tags):
+    if not prefixes <= set("BIES") or len(typed) != 1 or any(tag[1:] == "-" for tag in tags):
         return None
     if typed == {False} and ("O" not in tags or not prefixes & set("BI")):
         return None
@@ -241,9 +245,9 @@ def infer_scheme(sentences_tags: Iterable[Sequence[str]]) -> str | None:
         return "io"
     group, kind = _tag_arrays([*tags, "O"])
     before = shift_within(ids, lengths, len(tags))
-    continues = (group[before] != O) & (kind[before] == kind[ids])
-    fresh_b = np.count_nonzero((group[ids] == B) & ~continues)
-    fresh_i = np.count_nonzero((group[ids] == I) & ~continues)
+    continues = (group[before] != OUTSIDE) & (kind[before] == kind[ids])
+    fresh_b = np.count_nonzero((group[ids] == BEGIN) & ~continues)
+    fresh_i = np.count_nonzero((group[ids] == INSIDE) & ~continues)
     return "iob2" if fresh_b >= fresh_i else "iob1"
 
 
@@ -289,16 +293,16 @@ def transition_masks(tags: Sequence[str], scheme: str | None) -> tuple[np.ndarra
     _check_tags(tags, _PREFIXES[scheme], scheme)
     group, kind = _tag_arrays(tags)
     same = kind[:, None] == kind[None, :]
-    inside = group != O
+    inside = group != OUTSIDE
     if scheme == "iob2":
-        start = group != I
-        transitions = (group != I)[None, :] | (same & inside[:, None])
+        start = group != INSIDE
+        transitions = (group != INSIDE)[None, :] | (same & inside[:, None])
     elif scheme == "iob1":
-        start = group != B
-        transitions = (group != B)[None, :] | (same & inside[:, None])
+        start = group != BEGIN
+        transitions = (group != BEGIN)[None, :] | (same & inside[:, None])
     elif scheme == "iobes":
-        is_open = np.isin(group, (B, I))  # an entity that must go on
-        goes_on = np.isin(group, (I, E))
+        is_open = np.isin(group, (BEGIN, INSIDE))  # an entity that must go on
+        goes_on = np.isin(group, (INSIDE, END))
         start, end = ~goes_on, ~is_open
         transitions = np.where(is_open[:, None], goes_on[None, :] & same, ~goes_on[None, :])
     return start, transitions, end

@@ -1,4 +1,4 @@
-"""What every test can rely on: where the public data is, a quiet TensorFlow, a corpus small enough to learn in seconds."""
+"""What every test can rely on: where the public data is, a quiet TensorFlow, a corpus learned in seconds."""
 
 from __future__ import annotations
 

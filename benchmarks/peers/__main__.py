@@ -29,7 +29,7 @@ def main() -> None:
 
     def report(epoch: int, seconds: float) -> None:
         line = f"epoch {epoch:3d}  {seconds:7.2f} s  {tokens / seconds:8.0f} tokens/s"
-        if options.peer != "features":
+        if peer.watchable:
             line += f"  dev F1 {entity_f1(dev[1], peer.predict(dev[0])):.2f}"
         print(line, flush=True)
 

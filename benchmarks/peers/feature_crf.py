@@ -13,7 +13,7 @@ from benchmarks.peers.base import OnEpoch, Peer, Sentences
 class FeatureCRF(Peer):
     """CRFsuite with the usual features: words and neighbors, affixes, shape, two bigrams.
 
-    An epoch is one iteration of L-BFGS; ``predict`` works only after ``fit``, not from ``on_epoch``.
+    An epoch is one iteration of L-BFGS.
 
     Parameters
     ----------
@@ -22,11 +22,13 @@ class FeatureCRF(Peer):
     """
 
     name = "feature CRF (CRFsuite)"
+    watchable = False
 
     def __init__(self, c1: float = 0.1, c2: float = 0.1):
         self.c1, self.c2 = c1, c2
 
     def fit(self, X: Sentences, y: Sentences, epochs: int = 100, on_epoch: OnEpoch | None = None) -> FeatureCRF:
+        """Run L-BFGS for at most ``epochs`` iterations."""
         self.crf = sklearn_crfsuite.CRF(
             algorithm="lbfgs",
             c1=self.c1,
@@ -39,6 +41,7 @@ class FeatureCRF(Peer):
         return self
 
     def predict(self, X: Sentences) -> list[list[str]]:
+        """Return the best path of each sentence."""
         return [list(tags) for tags in self.crf.predict([features(sentence) for sentence in X])]
 
 

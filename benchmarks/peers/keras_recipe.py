@@ -1,9 +1,9 @@
 """Peer (a): the Keras recipe for sequence labelling, as tutorials have it.
 
 Everything is padded once to the longest sentence and the longest word of the data set; a StringLookup and an Embedding
-with ``mask_zero``, a TimeDistributed character convolution, a bidirectional LSTM, a TimeDistributed softmax;
-``compile``, ``fit``, ``predict``, argmax. Two things are better than in most tutorials, so that the recipe is not judged
-by a fault: the mask reaches the LSTM and the loss (``Concatenate`` would lose it), and the rows are float32 and int32.
+with ``mask_zero``, a TimeDistributed character convolution, a bidirectional LSTM, a TimeDistributed softmax; then
+``compile``, ``fit``, ``predict`` and argmax. One thing is better than in most tutorials, so that the recipe is not
+judged by a fault: the mask reaches the LSTM and the loss (``Concatenate`` with an unmasked branch loses it).
 """
 
 from __future__ import annotations
@@ -49,6 +49,7 @@ class KerasRecipe(Peer):
         self.dropout, self.random_state = dropout, random_state
 
     def fit(self, X: Sentences, y: Sentences, epochs: int, on_epoch: OnEpoch | None = None) -> KerasRecipe:
+        """Pad everything, then ``compile`` and ``fit``."""
         keras.backend.clear_session()
         keras.utils.set_random_seed(self.random_state)
         self.steps = max(map(len, X))
@@ -74,6 +75,7 @@ class KerasRecipe(Peer):
         return self
 
     def predict(self, X: Sentences) -> list[list[str]]:
+        """Pad everything, ``model.predict``, argmax."""
         if not X:
             return []
         probabilities = self.model.predict(self._encode(X), batch_size=self.predict_batch_size, verbose=0)

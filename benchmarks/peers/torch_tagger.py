@@ -113,17 +113,14 @@ class TorchTagger(Peer):
         torch.set_num_threads(threads)
 
     def fit(self, X: Sentences, y: Sentences, epochs: int, on_epoch: OnEpoch | None = None) -> TorchTagger:
+        """Train with the CRF's log-likelihood."""
         torch.manual_seed(self.random_state)
         random = np.random.default_rng(self.random_state)
-        self.word_ids = {
-            word: i for i, word in enumerate(sorted({t.lower() for s in X for t in s}), start=UNKNOWN + 1)
-        }
+        self.word_ids = {word: i for i, word in enumerate(sorted({t.lower() for s in X for t in s}), start=UNKNOWN + 1)}
         self.char_ids = {c: i for i, c in enumerate(sorted({c for s in X for t in s for c in t}), start=UNKNOWN + 1)}
         self.tags = sorted({tag for tags in y for tag in tags})
         data = self._encode(X, y)
-        self.network = Network(
-            len(self.word_ids) + 2, len(self.char_ids) + 2, len(self.tags), self.sizes, self.dropout
-        )
+        self.network = Network(len(self.word_ids) + 2, len(self.char_ids) + 2, len(self.tags), self.sizes, self.dropout)
         optimizer = torch.optim.Adam(self.network.parameters(), lr=self.learning_rate, fused=True)
         for epoch in range(1, epochs + 1):
             started = time.perf_counter()
@@ -147,6 +144,7 @@ class TorchTagger(Peer):
 
     @torch.inference_mode()
     def predict(self, X: Sentences) -> list[list[str]]:
+        """Decode in large batches, longest sentences first."""
         self.network.eval()
         data = self._encode(X)
         answers: list[list[str]] = [[] for _ in X]

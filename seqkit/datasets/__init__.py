@@ -1,0 +1,24 @@
+"""Data sets: samples that come with the toolkit, and a catalogue of public sets with source, license and checksums."""
+
+from __future__ import annotations
+
+from seqkit.datasets.bundled import Split, load_ner_sample
+from seqkit.datasets.catalogue import DATASETS, Dataset, RemoteFile, describe, get_dataset
+from seqkit.datasets.fetch import cache_folder, find, stored_file, verify
+from seqkit.datasets.tagging import load_tagging, map_types
+
+__all__ = [
+    "DATASETS",
+    "Dataset",
+    "RemoteFile",
+    "Split",
+    "cache_folder",
+    "describe",
+    "find",
+    "get_dataset",
+    "load_ner_sample",
+    "load_tagging",
+    "map_types",
+    "stored_file",
+    "verify",
+]

@@ -47,9 +47,9 @@ def read_conll(
     tag_column : int or None, default=-1
         Column of the tag. None reads tokens only, and the tags come back as None.
     delimiter : str or None, default=None
-        What stands between columns. None: tabs in a line that has any (so a token may hold a blank), otherwise runs of
-        blanks; a line whose tag would then hold a blank is cut at every run of tabs and blanks. White space beyond
-        ASCII never separates.
+        What stands between columns. None: tabs in a line that has any (so a token may hold a blank, or be one),
+        otherwise runs of blanks; a line whose tag would then hold a blank is cut at every run of tabs and blanks. White
+        space beyond ASCII never separates.
     comment : str or None, default=None
         Lines that begin with this are dropped, "#hashtag O" included if it is "#". None drops only what cannot be a
         tagged token: lines such as ``# text = ...``, ``# id ...``, ``# newdoc`` before the first token of a sentence.
@@ -64,7 +64,8 @@ def read_conll(
     Returns
     -------
     sentences : list of list of str
-        Lines of ``-DOCSTART-`` end a sentence and are dropped.
+        Lines of ``-DOCSTART-`` end a sentence and are dropped. With the default delimiter a token that is empty in
+        front of a tab (tweets whose sign was lost) is read as one blank: it has a tag, and no token can be empty.
     tags : list of list of str, or None
 
     Raises
@@ -190,8 +191,8 @@ def _columns(line: str, delimiter: str | None, tag_column: int | None) -> list[s
     line = line.rstrip(" \t")
     if "\t" not in line:
         return re.split(" +", line.lstrip(" "))
-    columns = re.split("\t+", line)
-    if tag_column is not None and -len(columns) <= tag_column < len(columns) and " " in columns[tag_column].strip(" "):
+    columns = [column.strip(" ") or " " for column in re.split("\t+", line)]
+    if tag_column is not None and -len(columns) <= tag_column < len(columns) and " " in columns[tag_column]:
         return re.split("[ \t]+", line.lstrip(" \t"))
     return columns
 
@@ -221,7 +222,7 @@ def write_conll(
     delimiter: str = "\t",
     encoding: str = "utf-8",
 ) -> None:
-    """Write sentences as CoNLL columns: token, tag, further columns; a blank line after each sentence.
+    r"""Write sentences as CoNLL columns: token, tag, further columns; a blank line after each sentence.
 
     Parameters
     ----------
@@ -232,7 +233,7 @@ def write_conll(
         only, which no reader gives back.
     *columns : iterables of sequences of str
         Further columns; predicted tags after the true ones make the input of conlleval.
-    delimiter : str, default="\\t"
+    delimiter : str, default="\t"
         A tab by default, since tokens may hold blanks; ``" "`` is what conlleval expects by default.
     encoding : str, default="utf-8"
         Encoding of the file.
@@ -246,7 +247,9 @@ def write_conll(
     with write_whole(path_or_file, encoding) as stream:
         for index, rows in enumerate(zip_longest(sentences, tags, *columns, fillvalue=missing)):
             if any(row is missing for row in rows):
-                raise DataError(f"Columns differ in their number of sentences: one of them ends before sentence {index}.")
+                raise DataError(
+                    f"Columns differ in their number of sentences: one of them ends before sentence {index}."
+                )
             if len({len(row) for row in rows}) != 1:
                 raise DataError(
                     f"Sentence {index}: all columns need one value a token, got lengths {[len(row) for row in rows]}."
@@ -255,10 +258,8 @@ def write_conll(
                 for value in values:
                     if not value or delimiter in value or "\n" in value:
                         raise DataError(
-                            f"Sentence {index}: cannot write {value!r} as a column: it is empty, or holds the delimiter "
-                            f"{delimiter!r} or a line end. Replace it, or choose another delimiter."
+                            f"Sentence {index}: cannot write {value!r} as a column: it is empty, or it holds "
+                            f"{delimiter!r} (the delimiter) or a line end. Replace it, or choose another delimiter."
                         )
                 stream.write(delimiter.join(values) + "\n")
             stream.write("\n")
-
-

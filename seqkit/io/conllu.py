@@ -58,7 +58,7 @@ def iter_conllu(path_or_file: Source, tag: str = "upos") -> Iterator[tuple[list[
     """
     if tag not in _COLUMNS and not (isinstance(tag, str) and _FEATURE.fullmatch(tag)):
         raise ParameterError(
-            f"tag must be one of {', '.join(map(repr, _COLUMNS))}, or the name of a feature such as 'Number'; got {tag!r}."
+            f"tag must be one of {', '.join(map(repr, _COLUMNS))}, or a feature such as 'Number'; got {tag!r}."
         )
     return _sentences(path_or_file, tag)
 
@@ -76,15 +76,17 @@ def _sentences(source: Source, tag: str) -> Iterator[tuple[list[str], list[str],
             continue
         columns = line.split("\t")
         if len(columns) != 10:
-            raise FormatError(name, number, f"expected 10 columns with tabs between them, got {len(columns)}: {line!r:.100}")
+            raise FormatError(
+                name, number, f"expected 10 columns with tabs between them, got {len(columns)}: {line!r:.100}"
+            )
         if _SKIPPED.fullmatch(columns[0]):
             continue
         if columns[0] != str(len(tokens) + 1):
             raise FormatError(
                 name,
                 number,
-                f"expected the word id {len(tokens) + 1}, got {columns[0]!r}. Ids count from 1 in every sentence, and a "
-                "blank line stands between sentences.",
+                f"expected the word id {len(tokens) + 1}, got {columns[0]!r}. Ids count from 1 in every sentence; a "
+                "blank line separates sentences.",
             )
         if not columns[1]:
             raise FormatError(name, number, f"the word in column 2 (FORM) is empty: {line!r:.100}")
@@ -123,7 +125,9 @@ def write_conllu(
     with write_whole(path_or_file) as stream:
         for index, (words, labels) in enumerate(zip_longest(sentences, tags)):
             if words is None or labels is None or len(words) != len(labels):
-                raise DataError(f"Sentence {index}: every word needs one tag; words: {words!r:.80}, tags: {labels!r:.80}.")
+                raise DataError(
+                    f"Sentence {index}: every word needs one tag; words: {words!r:.80}, tags: {labels!r:.80}."
+                )
             for position, (word, label) in enumerate(zip(words, labels, strict=True), 1):
                 if any(not value or "\t" in value or "\n" in value for value in (word, label)):
                     raise DataError(f"Sentence {index}: {word!r} or {label!r} is empty, or holds a tab or a line end.")

@@ -17,7 +17,7 @@ import json
 import warnings
 from bisect import bisect_left, bisect_right
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from itertools import islice, zip_longest
+from itertools import islice, pairwise, zip_longest
 
 from seqkit.errors import DataError, FormatError, ParameterError
 from seqkit.io.lines import Source, read_lines, source_name, write_whole
@@ -75,7 +75,9 @@ def _records(source: Source) -> Iterator[tuple[str, list[Span], int, bool]]:
             record = {**record[1], "text": record[0]}
         if not isinstance(record, dict):
             raise FormatError(
-                name, number, f'expected an object such as {{"text": ..., "spans": [...]}}, got {type(record).__name__}.'
+                name,
+                number,
+                f'expected an object such as {{"text": ..., "spans": [...]}}, got {type(record).__name__}.',
             )
         if record.get("answer", "accept") != "accept":
             continue
@@ -85,21 +87,29 @@ def _records(source: Source) -> Iterator[tuple[str, list[Span], int, bool]]:
         try:
             text.encode()
         except UnicodeEncodeError as error:
-            raise FormatError(name, number, f"the text holds half of a surrogate pair at character {error.start}.") from error
+            raise FormatError(
+                name, number, f"the text holds half of a surrogate pair at character {error.start}."
+            ) from error
         # Classification records also have a "label", but as a string.
         given = next((record[key] for key in _SPAN_KEYS if isinstance(record.get(key), list)), None)
         spans = sorted(_span(item, text, name, number) for item in given or ())
-        for left, right in zip(spans, spans[1:], strict=False):
+        for left, right in pairwise(spans):
             if right[0] < left[1]:
                 raise FormatError(
-                    name, number, f"spans {_shown(left, text)} and {_shown(right, text)} overlap. Tags hold flat spans only."
+                    name,
+                    number,
+                    f"spans {_shown(left, text)} and {_shown(right, text)} overlap. Tags hold flat spans only.",
                 )
         yield text, spans, number, given is not None
 
 
 def _span(item: object, text: str, name: str, number: int) -> Span:
     if isinstance(item, dict):
-        values = [item.get("start", item.get("start_offset")), item.get("end", item.get("end_offset")), item.get("label")]
+        values = [
+            item.get("start", item.get("start_offset")),
+            item.get("end", item.get("end_offset")),
+            item.get("label"),
+        ]
     else:
         values = item if isinstance(item, list) else []
     if (
@@ -109,14 +119,16 @@ def _span(item: object, text: str, name: str, number: int) -> Span:
         or not values[2]
     ):
         raise FormatError(
-            name, number, f'expected a span like {{"start": 0, "end": 5, "label": "PER"}} or [0, 5, "PER"], got {item!r:.80}.'
+            name,
+            number,
+            f'expected a span like {{"start": 0, "end": 5, "label": "PER"}} or [0, 5, "PER"], got {item!r:.80}.',
         )
     start, end, label = values
     if not 0 <= start < end <= len(text):
         raise FormatError(
             name,
             number,
-            f"the span {start}-{end} ({label}) is empty or outside the text of {len(text)} characters. Offsets must count "
+            f"the span {start}-{end} ({label}) is empty or outside the text of {len(text)} characters. Offsets count "
             "characters (not bytes), with the end exclusive.",
         )
     return start, end, label
@@ -172,7 +184,9 @@ def spans_to_tags(
         reason = "shares a token with the span before it" if taken else "does not begin and end where tokens do"
         message = f"the span {_shown((start, end, label), text)} {reason}; tokens it touches: {touched}"
         if on_misaligned == "error":
-            raise DataError(f"{message}. Correct its offsets, or use on_misaligned='warn' to widen such spans to whole tokens.")
+            raise DataError(
+                f"{message}. Correct its offsets, or use on_misaligned='warn' to widen such spans to whole tokens."
+            )
         drop = taken or first >= last
         warnings.warn(f"{message}; {'dropped' if drop else 'widened'}.", stacklevel=2)
         if not drop:
@@ -215,7 +229,8 @@ def read_jsonl_tagged(
         As for `read_spans`.
     tokenize : callable or None, default=None
         Takes a list of texts; returns, for each, its tokens, their starts and their ends in characters, as a tuple or
-        as an object with the attributes ``tokens``, ``starts``, ``ends``. None is `seqkit.text.tokenizer.tokenize_texts`.
+        as an object with the attributes ``tokens``, ``starts``, ``ends``. None is
+        `seqkit.text.tokenizer.tokenize_texts`.
     scheme, on_misaligned : str
         As for `spans_to_tags`.
 
@@ -274,9 +289,13 @@ def write_spans(path_or_file: Source, texts: Iterable[str], spans: Iterable[Iter
                 raise DataError(f"texts and spans differ in number: one of them ends before item {index}.")
             rows = []
             for item in items:
-                row = dict(item) if isinstance(item, Mapping) else dict(zip(("start", "end", "label"), item, strict=True))
+                row = (
+                    dict(item) if isinstance(item, Mapping) else dict(zip(("start", "end", "label"), item, strict=True))
+                )
                 if not 0 <= row["start"] < row["end"] <= len(text):
-                    raise DataError(f"Text {index}: the span {row} is empty or outside the text of {len(text)} characters.")
+                    raise DataError(
+                        f"Text {index}: the span {row} is empty or outside the text of {len(text)} characters."
+                    )
                 row["start"], row["end"] = int(row["start"]), int(row["end"])  # numpy integers are no JSON
                 rows.append(row)
             stream.write(json.dumps({"text": text, "spans": rows}, ensure_ascii=False) + "\n")

@@ -14,7 +14,7 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import IO, Any
 
-from seqkit.errors import FormatError
+from seqkit.errors import FormatError, ParameterError
 
 Source = str | os.PathLike | IO[Any]
 
@@ -46,24 +46,55 @@ def read_lines(source: Source, encoding: str = "utf-8") -> Iterator[tuple[int, s
     """
     name, number = source_name(source), 0
     try:
-        with open_bytes(source) as stream:
-            for number, line in enumerate(_decoded(stream, encoding), 1):
-                yield number, (line.removeprefix("\ufeff") if number == 1 else line).removesuffix("\n").removesuffix("\r")
+        cuttable = "\n".encode(encoding) == b"\n"
+    except LookupError as error:
+        raise ParameterError(f"encoding must be one that Python knows, such as 'utf-8'; got {encoding!r}.") from error
+    try:
+        if cuttable:
+            for number, line in read_byte_lines(source):
+                yield number, _text(line if isinstance(line, str) else line.decode(encoding), number)
+        else:  # UTF-16 and the like cannot be cut into lines before decoding
+            with _open(source) as stream:
+                wrapper = (
+                    None if isinstance(stream, io.TextIOBase) else io.TextIOWrapper(stream, encoding, newline="\n")
+                )
+                try:
+                    for number, line in enumerate(wrapper or stream, 1):
+                        yield number, _text(line, number)
+                finally:
+                    if wrapper:
+                        wrapper.detach()  # or it would close a file that is the caller's
     except UnicodeDecodeError as error:
+        if not cuttable:
+            number += 1
         bad = bytes(error.object[error.start : error.end])
         raise FormatError(
             name,
-            number + 1,
+            number,
             f"not valid {encoding}: byte {bad.hex(' ')} at position {error.start} of the line ({error.reason}). "
             "Give the encoding of the file, or convert it to UTF-8.",
         ) from error
+
+
+def _text(line: str, number: int) -> str:
+    return (line.removeprefix("\ufeff") if number == 1 else line).removesuffix("\n").removesuffix("\r")
+
+
+def read_byte_lines(source: Source) -> Iterator[tuple[int, bytes | str]]:
+    r"""Number (from 1) and undecoded bytes of each line, ``\n`` included; text from a file object that gives text."""
+    number = 0
+    try:
+        with _open(source) as stream:
+            for number, line in enumerate(stream, 1):
+                yield number, line
     except (EOFError, zlib.error, gzip.BadGzipFile) as error:
-        raise FormatError(name, number + 1, f"damaged gzip data after this line ({error}). Fetch the file anew.") from error
+        raise FormatError(
+            source_name(source), number + 1, f"damaged gzip data from here on ({error}). Fetch the file anew."
+        ) from error
 
 
 @contextmanager
-def open_bytes(source: Source) -> Iterator[IO[Any]]:
-    """Open a source for reading; gzip is recognized and unpacked. A file object that gives text stays as it is."""
+def _open(source: Source) -> Iterator[IO[Any]]:
     if isinstance(source, str | os.PathLike) and os.fspath(source) != "-":
         with open(source, "rb") as stream:
             yield _gunzipped(stream)
@@ -82,14 +113,6 @@ def _gunzipped(stream: IO[bytes]) -> IO[bytes]:
     else:
         return stream
     return gzip.open(stream, "rb") if magic == b"\x1f\x8b" else stream
-
-
-def _decoded(stream: IO[Any], encoding: str) -> Iterator[str]:
-    if "\n".encode(encoding) != b"\n":  # UTF-16 and the like cannot be cut into lines before decoding
-        yield from io.TextIOWrapper(stream, encoding, newline="\n")
-        return
-    for line in stream:
-        yield line if isinstance(line, str) else line.decode(encoding)
 
 
 @contextmanager
@@ -113,11 +136,10 @@ def write_whole(target: Source, encoding: str = "utf-8") -> Iterator[IO[str]]:
         sys.stdout.flush()
         return
     path = Path(os.path.realpath(target))  # through a link: the link stays, its target is replaced
-    with suppress(FileNotFoundError):
-        if not stat.S_ISREG(path.stat().st_mode):
-            with open(path, "w", encoding=encoding, newline="\n") as stream:
-                yield stream
-            return
+    if path.exists() and not stat.S_ISREG(path.stat().st_mode):
+        with open(path, "w", encoding=encoding, newline="\n") as stream:
+            yield stream
+        return
     temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
     try:
         opener = gzip.open if path.suffix == ".gz" else open

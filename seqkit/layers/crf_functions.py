@@ -65,9 +65,12 @@ def crf_log_likelihood(
         value = crf_path_score(emissions, tags, lengths, transitions, start, end) - sums.log_normalizer
 
         def gradient(upstream):
-            expected = _log_normalizer_gradient(sums, upstream, emissions, lengths, transitions, start, end)
-            observed = _path_score_gradient(upstream, tags, lengths, emissions)
-            return [a - b for a, b in zip(observed, expected, strict=True)]
+            grid = _Grid(emissions, lengths)
+            path = tf.where(grid.mask, tags, -1)  # one_hot makes -1 a row of zeros
+            by_token = (tf.one_hot(path, grid.tags) - sums.marginals) * upstream[:, tf.newaxis, tf.newaxis]
+            observed = _observed_moves(grid, path, upstream)
+            expected = _expected_moves(grid, sums, upstream, emissions, lengths, transitions, start, end)
+            return by_token, observed - expected, *_at_ends(grid, by_token)
 
         return value, gradient
 
@@ -98,7 +101,10 @@ def crf_log_normalizer(
         sums = _sum_over_paths(emissions, lengths, transitions, start, end)
 
         def gradient(upstream):
-            return _log_normalizer_gradient(sums, upstream, emissions, lengths, transitions, start, end)
+            grid = _Grid(emissions, lengths)
+            by_token = sums.marginals * upstream[:, tf.newaxis, tf.newaxis]
+            expected = _expected_moves(grid, sums, upstream, emissions, lengths, transitions, start, end)
+            return by_token, expected, *_at_ends(grid, by_token)
 
         return sums.log_normalizer, gradient
 
@@ -233,7 +239,11 @@ def _float32(*tensors: tf.Tensor) -> list[tf.Tensor]:
     return [tf.cast(tf.convert_to_tensor(tensor), tf.float32) for tensor in tensors]
 
 
-def _finish(tensors: tf.Tensor, shape: list, dtype: tf.DType = tf.float32) -> tf.Tensor:
+def _reserve(shape: list, size: tf.Tensor, dtype: tf.DType = tf.float32) -> tf.Tensor:
+    return tf.raw_ops.TensorListReserve(element_shape=tf.stack(shape), num_elements=size, element_dtype=dtype)
+
+
+def _stack(tensors: tf.Tensor, shape: list, dtype: tf.DType = tf.float32) -> tf.Tensor:
     """Stack a tensor list. Unlike ``TensorArray.stack`` this knows the shape of the elements of an empty list."""
     return tf.raw_ops.TensorListStack(input_handle=tensors, element_shape=tf.stack(shape), element_dtype=dtype)
 
@@ -310,22 +320,19 @@ def _scaled_messages(token, lengths, moves, start, end):
     grid = _Grid(token, lengths)
     tokens = _both_ways(grid, token)
     shape = [2, grid.batch, grid.tags]
-    moves = tf.stack([moves, tf.transpose(moves)])
     message = tf.broadcast_to(tf.stack([start, end])[:, tf.newaxis, :], shape)
-    messages = tf.raw_ops.TensorListReserve(
-        element_shape=tf.stack(shape), num_elements=grid.time, element_dtype=tf.float32
-    )
+    messages = _reserve(shape, grid.time)
 
     def step(t, message, messages):
         messages = tf.raw_ops.TensorListSetItem(input_handle=messages, index=t, item=message)
-        message = message * tokens[t]
+        message = message * tf.gather(tokens, t)
         message = message / tf.reduce_sum(message, axis=2, keepdims=True)
-        return t + 1, tf.matmul(message, moves), messages
+        # Two products: TensorFlow's CPU builds hand a batch of small ones to oneDNN, which takes five times as long.
+        moved = [tf.matmul(message[0], moves), tf.matmul(message[1], moves, transpose_b=True)]
+        return t + 1, tf.stack(moved), messages
 
-    *_, messages = tf.while_loop(
-        lambda t, *_: t < grid.time, step, [0, message, messages], maximum_iterations=grid.time
-    )
-    return _back_in_order(grid, _finish(messages, shape))
+    *_, messages = tf.while_loop(lambda t, *_: t < grid.time, step, [0, message, messages])
+    return _back_in_order(grid, _stack(messages, shape))
 
 
 @tf.function(autograph=False, reduce_retracing=True)
@@ -340,20 +347,16 @@ def _sum_over_paths_in_logs(emissions, lengths, transitions, start, end):
     # Summed over the last axis: [way, 1, to, from] + [way, batch, 1, from].
     moves = tf.stack([tf.transpose(transitions), transitions])[:, tf.newaxis]
     message = tf.broadcast_to(tf.stack([start, end])[:, tf.newaxis, :], shape)
-    messages = tf.raw_ops.TensorListReserve(
-        element_shape=tf.stack(shape), num_elements=grid.time, element_dtype=tf.float32
-    )
+    messages = _reserve(shape, grid.time)
 
     def step(t, message, messages):
         messages = tf.raw_ops.TensorListSetItem(input_handle=messages, index=t, item=message)
-        message = message + tokens[t]
+        message = message + tf.gather(tokens, t)
         message = message - tf.reduce_logsumexp(message, axis=2, keepdims=True)
         return t + 1, tf.reduce_logsumexp(message[:, :, tf.newaxis, :] + moves, axis=3), messages
 
-    *_, messages = tf.while_loop(
-        lambda t, *_: t < grid.time, step, [0, message, messages], maximum_iterations=grid.time
-    )
-    forward, backward = _back_in_order(grid, _finish(messages, shape))
+    *_, messages = tf.while_loop(lambda t, *_: t < grid.time, step, [0, message, messages])
+    forward, backward = _back_in_order(grid, _stack(messages, shape))
     arriving, leaving = forward + emissions, backward + emissions
     joint = arriving + backward
     scale, total = tf.reduce_logsumexp(arriving, 2), tf.reduce_logsumexp(joint, 2)
@@ -367,10 +370,23 @@ def _sum_over_paths_in_logs(emissions, lengths, transitions, start, end):
 # Gradients
 
 
-def _log_normalizer_gradient(sums, upstream, emissions, lengths, transitions, start, end):
-    """Gradient towards emissions, transitions, start and end: expected counts, each row weighted by ``upstream``."""
-    grid = _Grid(emissions, lengths)
-    by_token = sums.marginals * upstream[:, tf.newaxis, tf.newaxis]
+def _at_ends(grid: _Grid, by_token: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
+    """Gradients towards ``start`` and ``end``: those towards the emissions of the first and the last tokens, summed."""
+    last = tf.cast(grid.last, tf.float32)
+    start = tf.reduce_sum(by_token[:, :1], axis=[0, 1])
+    return start, tf.reduce_sum(_outer(last[:, :, tf.newaxis], by_token), axis=0)
+
+
+def _observed_moves(grid: _Grid, path: tf.Tensor, upstream: tf.Tensor) -> tf.Tensor:
+    """Number of each move in the paths, each row weighted by ``upstream``."""
+    move = tf.where(grid.inner[:, :-1], path[:, :-1] * grid.tags + path[:, 1:], -1)  # -1 is dropped
+    weight = tf.broadcast_to(upstream[:, tf.newaxis], tf.shape(move))
+    moves = tf.math.unsorted_segment_sum(weight, move, grid.tags * grid.tags)
+    return tf.reshape(moves, [grid.tags, grid.tags])
+
+
+def _expected_moves(grid: _Grid, sums: _Sums, upstream, emissions, lengths, transitions, start, end) -> tf.Tensor:
+    """Expected number of each move (the sum of the pairwise marginals), each row weighted by ``upstream``."""
     weight = tf.where(grid.inner, upstream[:, tf.newaxis], 0.0)[:, :-1, tf.newaxis]
 
     def scaled():
@@ -380,14 +396,13 @@ def _log_normalizer_gradient(sums, upstream, emissions, lengths, transitions, st
         *_, arriving, leaving = _sum_over_paths_in_logs(grid.clean(emissions), lengths, transitions, start, end)
         return _expected_moves_in_logs(arriving[:, :-1], leaving[:, 1:], weight, transitions)
 
-    ends = tf.where(tf.stack([grid.first, grid.last])[..., tf.newaxis], by_token, 0.0)
-    ends = tf.reduce_sum(ends, axis=[1, 2])
-    return by_token, tf.cond(sums.safe, scaled, in_logs), ends[0], ends[1]
+    return tf.cond(sums.safe, scaled, in_logs)
 
 
 def _outer(left: tf.Tensor, right: tf.Tensor) -> tf.Tensor:
-    tags = tf.shape(left)[2]
-    return tf.matmul(tf.reshape(left, [-1, tags]), tf.reshape(right, [-1, tags]), transpose_a=True)
+    """Sum over batch and time of the outer products."""
+    left, right = (tf.reshape(x, [-1, tf.shape(x)[2]]) for x in (left, right))
+    return tf.matmul(left, right, transpose_a=True)
 
 
 @tf.function(autograph=False, reduce_retracing=True)
@@ -401,20 +416,7 @@ def _expected_moves_in_logs(arriving, leaving, weight, transitions):
         return t + 1, moves + tf.reduce_sum(tf.where(here == 0.0, 0.0, here * tf.exp(pair)), axis=0)
 
     time = tf.shape(arriving)[1]
-    return tf.while_loop(lambda t, _: t < time, step, [0, tf.zeros_like(transitions)], maximum_iterations=time)[1]
-
-
-def _path_score_gradient(upstream, tags, lengths, emissions):
-    """Gradient of :func:`crf_path_score`: observed counts, each row weighted by ``upstream``."""
-    grid = _Grid(emissions, lengths)
-    tags = tf.where(grid.mask, tags, -1)  # one_hot makes -1 a row of zeros, segment_sum drops it
-    by_token = tf.one_hot(tags, grid.tags) * upstream[:, tf.newaxis, tf.newaxis]
-    move = tf.where(grid.inner[:, :-1], tags[:, :-1] * grid.tags + tags[:, 1:], -1)
-    weight = tf.broadcast_to(upstream[:, tf.newaxis], tf.shape(move))
-    moves = tf.math.unsorted_segment_sum(weight, move, grid.tags * grid.tags)
-    ends = tf.where(tf.stack([grid.first, grid.last])[..., tf.newaxis], by_token, 0.0)
-    ends = tf.reduce_sum(ends, axis=[1, 2])
-    return by_token, tf.reshape(moves, [grid.tags, grid.tags]), ends[0], ends[1]
+    return tf.while_loop(lambda t, _: t < time, step, [0, tf.zeros_like(transitions)])[1]
 
 
 # ---------------------------------------------------------------------------------------------------------------------
@@ -427,43 +429,34 @@ def _best_path(emissions, lengths, transitions, start, end):
 
     The messages (best score from a token to the end) run on the rows reversed by length, and the path is then read
     off from the left, where all rows begin together. Reading recomputes the one maximum that the path takes
-    (``[batch, tags]``), which is cheaper than to keep the place of every maximum (``[batch, tags, tags]``).
+    (``[batch, tags]``), which is cheaper than to keep the place of every maximum (``[batch, tags, tags]``). The
+    messages are kept tags-major, as TensorFlow's maximum over the first axis runs along the others.
     """
     grid = _Grid(emissions, lengths)
     tags, row = emissions.shape[2] or grid.tags, grid.row
-    shape = [grid.batch, grid.tags]
     tokens = tf.gather(tf.reshape(emissions, [-1, tags]), tf.transpose(grid.reversed) + row * grid.time)
-    messages = tf.raw_ops.TensorListReserve(
-        element_shape=tf.stack(shape), num_elements=grid.time, element_dtype=tf.float32
-    )
+    tokens = tf.transpose(tokens, [0, 2, 1])
+    moves = tf.transpose(transitions)[:, :, tf.newaxis]  # [to, from, 1]
+    shape = [grid.tags, grid.batch]
+    messages = _reserve(shape, grid.time)
 
     def back(t, message, messages):
-        message = message + tokens[t]
-        message = message - tf.reduce_max(message, axis=1, keepdims=True)
+        message = message + tf.gather(tokens, t)
+        message = message - tf.reduce_max(message, axis=0)
         messages = tf.raw_ops.TensorListSetItem(input_handle=messages, index=t, item=message)
-        return t + 1, tf.reduce_max(message[:, tf.newaxis, :] + transitions, axis=2), messages
+        return t + 1, tf.reduce_max(message[:, tf.newaxis] + moves, axis=0), messages
 
-    *_, messages = tf.while_loop(
-        lambda t, *_: t < grid.time,
-        back,
-        [0, tf.broadcast_to(end, shape), messages],
-        maximum_iterations=grid.time,
-    )
-    messages = tf.reshape(_finish(messages, shape), [-1, tags])
+    first = tf.broadcast_to(end[:, tf.newaxis], shape)
+    *_, messages = tf.while_loop(lambda t, *_: t < grid.time, back, [0, first, messages])
+    messages = tf.reshape(tf.transpose(_stack(messages, shape), [0, 2, 1]), [-1, tags])
     messages = tf.gather(messages, tf.transpose(grid.reversed) * grid.batch + row)
-    path = tf.raw_ops.TensorListReserve(
-        element_shape=tf.stack([grid.batch]), num_elements=grid.time, element_dtype=tf.int32
-    )
 
     def forth(t, arriving, path):
-        tag = tf.argmax(arriving + messages[t], axis=1, output_type=tf.int32)
+        tag = tf.argmax(arriving + tf.gather(messages, t), axis=1, output_type=tf.int32)
         path = tf.raw_ops.TensorListSetItem(input_handle=path, index=t, item=tag)
         return t + 1, tf.gather(transitions, tag), path
 
-    *_, path = tf.while_loop(
-        lambda t, *_: t < grid.time,
-        forth,
-        [0, tf.broadcast_to(start, shape), path],
-        maximum_iterations=grid.time,
-    )
-    return tf.transpose(_finish(path, [grid.batch], tf.int32))
+    path = _reserve([grid.batch], grid.time, tf.int32)
+    first = tf.broadcast_to(start, [grid.batch, grid.tags])
+    *_, path = tf.while_loop(lambda t, *_: t < grid.time, forth, [0, first, path])
+    return tf.transpose(_stack(path, [grid.batch], tf.int32))

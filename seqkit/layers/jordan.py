@@ -34,20 +34,18 @@ class _Moves:
     """
 
     def __init__(self, start: np.ndarray, transition: np.ndarray, end: np.ndarray):
-        rows: list[np.ndarray] = [end]
-        seen = {end.tobytes(): 0}
-        while True:
-            row = (transition & rows[-1]).any(axis=1)
-            if row.tobytes() in seen:
-                break
-            seen[row.tobytes()] = len(rows)
-            rows.append(row)
-        for remaining, row in enumerate(rows):
+        rows: list[np.ndarray] = []
+        seen: dict[bytes, int] = {}
+        row = end
+        while row.tobytes() not in seen:
             if not (start & row).any():
                 raise ParameterError(
                     "Received invalid values for arguments `start_mask`, `transition_mask`, `end_mask`: no sequence of "
-                    f"{remaining + 1} tags is legal under them; expected at least one for every length."
+                    f"{len(rows) + 1} tags is legal under them; expected at least one for every length."
                 )
+            seen[row.tobytes()] = len(rows)
+            rows.append(row)
+            row = (transition & row).any(axis=1)
         self.viable = np.stack(rows)
         self.cycle_start = seen[row.tobytes()]
         self.cycle = len(rows) - self.cycle_start

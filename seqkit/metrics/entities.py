@@ -17,7 +17,7 @@ from itertools import chain
 import numpy as np
 
 from seqkit.errors import DataError, InputTypeError
-from seqkit.tags import DOT, ENDS, STARTS, O, flatten_tags, split_tag
+from seqkit.tags import DOT, ENDS, OUTSIDE, STARTS, flatten_tags, split_tag
 
 
 @dataclass(frozen=True)
@@ -88,9 +88,7 @@ def _ratios(correct: int, predicted: int, gold: int) -> tuple[float, float, floa
     return precision, recall, 2 * precision * recall / total if total else 0.0
 
 
-def entity_counts(
-    true_ids: np.ndarray, pred_ids: np.ndarray, lengths: np.ndarray, tags: Sequence[str]
-) -> EntityCounts:
+def entity_counts(true_ids: np.ndarray, pred_ids: np.ndarray, lengths: np.ndarray, tags: Sequence[str]) -> EntityCounts:
     """Count true, predicted and correct entities in flat arrays of tag ids; no Python code per token.
 
     Parameters
@@ -111,13 +109,18 @@ def entity_counts(
     for name, ids in zip(("true_ids", "pred_ids"), arrays, strict=True):
         if len(ids) != lengths.sum():
             raise DataError(f"{name} holds {len(ids)} ids, but lengths sum to {lengths.sum()}; they must agree.")
-        if len(ids) and not (0 <= ids.min() and ids.max() < len(tags)):
-            raise DataError(f"{name} must lie in 0..{len(tags) - 1} (the index of a tag), got {ids.min()}..{ids.max()}.")
-    parsed = [split_tag(tag) for tag in tags] + [(O, "")]
+        if len(ids) and (ids.min() < 0 or ids.max() >= len(tags)):
+            raise DataError(
+                f"{name} must lie in 0..{len(tags) - 1} (the index of a tag), got {ids.min()}..{ids.max()}."
+            )
+    parsed = [split_tag(tag) for tag in tags] + [(OUTSIDE, "")]
     types = sorted({kind for _, kind in parsed})
     number = {kind: i for i, kind in enumerate(types)}
     groups = np.array([group for group, _ in parsed])
     kinds = np.array([number[kind] for _, kind in parsed])
+    pairs = [tag.partition("-")[::2] for tag in tags] + [("O", "")]  # what accuracy compares: "B" equals "B-"
+    order = {pair: i for i, pair in enumerate(dict.fromkeys(pairs))}
+    marks = np.array([order[pair] for pair in pairs])
 
     # An O between sentences, as the scorer puts one: chunks end there.
     total = len(arrays[0]) + len(lengths)
@@ -126,7 +129,7 @@ def entity_counts(
     padded = np.full((2, total), len(tags), np.int64)
     padded[:, is_token] = arrays
     group, kind = groups[padded], kinds[padded]
-    last_group = np.concatenate([np.full((2, 1), O), group[:, :-1]], 1)
+    last_group = np.concatenate([np.full((2, 1), OUTSIDE), group[:, :-1]], 1)
     last_kind = np.concatenate([np.full((2, 1), number[""]), kind[:, :-1]], 1)
     changed = kind != last_kind
     starts = STARTS[last_group, group] | (changed & (group > DOT))
@@ -137,8 +140,8 @@ def entity_counts(
     stops = ends[0] | ends[1] | ~agree
     position = np.arange(total)
     # Both events at one token: the old chunk stops, then a new one begins; hence >= below.
-    last_begin = np.maximum.accumulate(np.where(begins, position, -1)) if total else position
-    last_stop = np.maximum.accumulate(np.where(stops, position, -1)) if total else position
+    last_begin = np.maximum.accumulate(np.where(begins, position, -1))
+    last_stop = np.maximum.accumulate(np.where(stops, position, -1))
     in_correct = (last_begin >= last_stop) & (last_begin >= 0)
     finished = np.concatenate([[False], in_correct[:-1]])[:total] & ends[0] & ends[1]
 
@@ -147,11 +150,11 @@ def entity_counts(
 
     correct, predicted = count(last_kind[0, finished]), count(kind[1, starts[1]])
     gold = count(kind[0, starts[0]])
+    if total and in_correct[-1]:  # the scorer counts a chunk that nothing has ended (only a bare "." leaves one open)
+        correct[number[""]] += 1
     # "" is the type of O; it names entities only where tags such as a bare "B" occur.
-    keep = [i for i, name in enumerate(types) if name or predicted[i] or gold[i]]
-    same_tag = (group[0] == group[1]) & agree & is_token
-    if any(g in (6, 7) for g in groups):  # several prefixes share these classes: compare the tags themselves
-        same_tag &= _prefix_numbers(tags)[padded[0]] == _prefix_numbers(tags)[padded[1]]
+    keep = [i for i, name in enumerate(types) if name or predicted[i] or gold[i] or correct[i]]
+    same_tag = (marks[padded[0]] == marks[padded[1]]) & is_token
     return EntityCounts(
         tuple(types[i] for i in keep),
         correct[keep],
@@ -160,12 +163,6 @@ def entity_counts(
         int(np.count_nonzero(same_tag)),
         len(arrays[0]),
     )
-
-
-def _prefix_numbers(tags: Sequence[str]) -> np.ndarray:
-    prefixes = [tag.partition("-")[0] for tag in tags] + ["O"]
-    number = {prefix: i for i, prefix in enumerate(dict.fromkeys(prefixes))}
-    return np.array([number[prefix] for prefix in prefixes])
 
 
 def entity_scores(y_true: Sequence[Sequence[str]], y_pred: Sequence[Sequence[str]]) -> EntityScores:
@@ -227,4 +224,6 @@ def _check_lengths(y_true: Sequence[Sequence], y_pred: Sequence[Sequence]) -> No
         raise DataError(f"y_true has {len(y_true)} sentences, y_pred {len(y_pred)}; they must be the same sentences.")
     for index, (true, pred) in enumerate(zip(y_true, y_pred, strict=True)):
         if len(true) != len(pred):
-            raise DataError(f"Sentence {index} has {len(true)} true tags and {len(pred)} predicted ones; they must agree.")
+            raise DataError(
+                f"Sentence {index} has {len(true)} true tags and {len(pred)} predicted ones; they must agree."
+            )

@@ -2,16 +2,15 @@
 
 from __future__ import annotations
 
-import warnings
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
-from itertools import islice
+from itertools import chain, islice
 
 import numpy as np
 
 from seqkit.errors import DataError, FormatError, ParameterError
-from seqkit.io.lines import Source, open_bytes, source_name
+from seqkit.io.lines import Source, read_byte_lines, source_name
 
 
 @dataclass(frozen=True)
@@ -174,25 +173,22 @@ def read_vectors(path: Source, *, words: Iterable[str] | None = None, limit: int
         raise ParameterError(f"limit must be a positive integer or None, got {limit!r}.")
     if isinstance(words, str):
         raise ParameterError(f"words must be a collection of words, got the string {words!r:.40}.")
-    keep = None if words is None else {form.encode() for word in words for form in (word, word.lower())}
+    keep = (
+        None
+        if words is None
+        else {form.encode("utf-8", "surrogatepass") for word in words for form in (word, word.lower())}
+    )
     name = source_name(path)
-    with open_bytes(path) as stream:
-        return _parse(_lines(stream, name), name, keep, limit)
+    return _parse(_lines(path), name, keep, limit)
 
 
-def _lines(stream, name):
-    """Number and bytes of each line; damaged gzip data becomes a FormatError."""
-    number = 0
-    try:
-        for number, line in enumerate(stream, 1):
-            yield number, (line.removeprefix(b"\xef\xbb\xbf") if number == 1 else line).rstrip(b" \r\n")
-    except (EOFError, OSError) as error:
-        if isinstance(error, OSError) and error.errno is not None:
-            raise
-        raise FormatError(name, number + 1, f"damaged gzip data after this line ({error}). Fetch the file anew.") from error
+def _lines(source: Source) -> Iterator[tuple[int, bytes]]:
+    for number, line in read_byte_lines(source):
+        line = line.encode() if isinstance(line, str) else line
+        yield number, (line.removeprefix(b"\xef\xbb\xbf") if number == 1 else line).rstrip(b" \r\n")
 
 
-def _parse(lines, name: str, keep: set[bytes] | None, limit: int | None) -> WordVectors:
+def _parse(lines: Iterator[tuple[int, bytes]], name: str, keep: set[bytes] | None, limit: int | None) -> WordVectors:
     first = next(lines, None)
     if first is None:
         raise FormatError(name, None, "the file is empty; expected a word and its numbers on each line.")
@@ -202,11 +198,11 @@ def _parse(lines, name: str, keep: set[bytes] | None, limit: int | None) -> Word
         promised, size = int(fields[0]), int(fields[1])
     else:
         size = _trailing_numbers(fields)
-        lines = _prepend(first, lines)
+        lines = chain([first], lines)
     if not size:
         raise FormatError(name, first[0], f"expected a word and its numbers, got {first[1]!r:.60}.")
     index: dict[bytes, int] = {}
-    matrix = np.empty((1024, size), np.float32)
+    matrix = np.empty((0, size), np.float32)  # grows as rows come: a header may promise anything
     seen = 0
     for number, line in islice(lines, limit):
         spaces = line.count(b" ")
@@ -224,20 +220,17 @@ def _parse(lines, name: str, keep: set[bytes] | None, limit: int | None) -> Word
             continue
         row = len(index)
         if row == len(matrix):
-            matrix.resize((2 * row, size), refcheck=False)  # in place where memory allows
+            matrix.resize((max(1024, 2 * row), size), refcheck=False)  # in place where memory allows
         matrix[row] = _numbers(line[cut:], size, name, number)
         index[word] = row
     if promised is not None and seen < promised and (limit is None or seen < limit):
         raise FormatError(
-            name, None, f"the header promises {promised} vectors, the file holds {seen}: is it cut short? Fetch it anew."
+            name,
+            None,
+            f"the header promises {promised} vectors, the file holds {seen}: is it cut short? Fetch it anew.",
         )
     matrix.resize((len(index), size), refcheck=False)
     return WordVectors(_words(index, name), matrix)
-
-
-def _prepend(first, lines):
-    yield first
-    yield from lines
 
 
 def _trailing_numbers(fields: list[bytes]) -> int:
@@ -253,12 +246,12 @@ def _trailing_numbers(fields: list[bytes]) -> int:
 
 
 def _numbers(text: bytes, size: int, name: str, number: int) -> np.ndarray:
-    with warnings.catch_warnings():
-        warnings.simplefilter("error", DeprecationWarning)  # how numpy reports text that is no number
-        try:
-            values = np.fromstring(text, np.float32, sep=" ")
-        except (DeprecationWarning, ValueError):
-            values = np.empty(0, np.float32)
+    fields = text.split()
+    try:
+        with np.errstate(over="ignore"):
+            values = np.fromiter(map(float, fields), np.float32, len(fields))
+    except ValueError:
+        values = np.empty(0, np.float32)
     if len(values) != size or not np.isfinite(values).all():
         raise FormatError(name, number, f"expected {size} finite numbers after the word, got {text!r:.60}.")
     return values
@@ -271,6 +264,8 @@ def _words(index: dict[bytes, int], name: str) -> list[str]:
             words.append(word.decode())
         except UnicodeDecodeError as error:
             raise FormatError(
-                name, None, f"the word {word!r} is not UTF-8. Give words= to read only those you need, or convert the file."
+                name,
+                None,
+                f"the word {word!r} is not UTF-8. Give words= to read only those you need, or convert the file.",
             ) from error
     return words

@@ -1,6 +1,7 @@
 """JordanHead against NumPy written from its equations, one sentence and one step at a time."""
 
 import itertools
+import json
 import subprocess
 import sys
 
@@ -97,11 +98,24 @@ def expected_probabilities(head, x, masks=None):
     return product / product.sum(axis=-1, keepdims=True)
 
 
-def path_score(head, x, path, masks=None):
-    score = -forced_nll(weights_of(head), x, path)
-    if head.bidirectional:
-        score += np.log(backward_free_run(head, x, masks)[range(len(path)), path]).sum()
-    return score
+def backward_potentials(head, x, masks):
+    if not head.bidirectional or not len(x):
+        return np.zeros((len(x), K))
+    return np.log(np.maximum(backward_free_run(head, x, masks), 1e-30))
+
+
+def best_path(head, x, masks, width):
+    """The best of all legal paths, or of the ``width`` best beginnings at each step."""
+    weights, potentials, hypotheses = weights_of(head), backward_potentials(head, x, masks), [(0.0, ())]
+    ends = [path for path in itertools.product(range(K), repeat=len(x)) if legal(path, masks)]
+    for t in range(len(x)):
+        beginnings = {path[: t + 1] for path in ends}
+        longer = []
+        for score, path in hypotheses:
+            gain = np.log(step(weights, x[t], np.eye(K)[path[-1]] if path else weights[-1])) + potentials[t]
+            longer += [(score + gain[tag], (*path, tag)) for tag in range(K) if (*path, tag) in beginnings]
+        hypotheses = sorted(longer, reverse=True)[:width]
+    return list(hypotheses[0][1])
 
 
 def make(seed=0, scale=1.5, dtype="float64", **kwargs):
@@ -116,6 +130,14 @@ def make(seed=0, scale=1.5, dtype="float64", **kwargs):
 def batch(rng, lengths=(4, 0, 1, 3), steps=5):
     lengths = np.array(lengths, "int32")
     return rng.normal(size=(len(lengths), steps, D)), lengths, rng.integers(0, K, (len(lengths), steps))
+
+
+def graph(method):
+    """Compile a method for any batch and length: what users run, and far faster than the eager loop."""
+    dtype = "float64" if method.__self__.variable_dtype == "float64" else "float32"
+    spec = [tf.TensorSpec([None, None, D], dtype), tf.TensorSpec([None], "int32")]
+    compiled = tf.function(method, input_signature=spec)
+    return lambda x, lengths: compiled(tf.cast(x, dtype), tf.cast(lengths, "int32"))
 
 
 MODES = [
@@ -273,41 +295,22 @@ def test_free_running_gradients_are_those_of_finite_differences():
             assert (up - down) / 2e-5 == pytest.approx(np.asarray(gradient)[index], abs=1e-7)
 
 
-def test_loop_holds_no_input_product():
-    head, _ = make(bidirectional=True)
-    spec = tf.TensorSpec([None, None, 7], "float64"), tf.TensorSpec([None], "int32")
-    head = JordanHead(K, UNITS, bidirectional=True, beam_width=2, dtype="float64")
-    head.build((None, None, 7))
-    graph = tf.function(head.decode).get_concrete_function(*spec).graph
-    bodies = [f.graph for f in map(graph._get_function, graph._functions) if "while" in str(f.name) and "body" in
-              str(f.name)] if hasattr(graph, "_functions") else []  # fmt: skip
-    for body in bodies:
-        for op in body.get_operations():
-            if op.type in ("MatMul", "BatchMatMulV2"):
-                assert 7 not in [d for tensor in op.inputs for d in (tensor.shape or [])]
+def test_loops_hold_no_input_product():
+    head = JordanHead(K, UNITS, bidirectional=True, beam_width=2)
+    spec = tf.TensorSpec([None, None, D], "float32"), tf.TensorSpec([None], "int32")
+    definition = tf.function(head.decode).get_concrete_function(*spec).graph.as_graph_def()
+    bodies = [body for body in definition.library.function if "while_body" in body.signature.name]
+    products = [sum("MatMul" in node.op for node in body.node_def) for body in bodies]
+    # Trace-back: none; search: V, for U is looked up; free running, twice: U and V.
+    assert sorted(products) == [0, 1, 2, 2]
 
 
 # --- search ------------------------------------------------------------------------------------------------------
 
 
-def greedy(head, x, masks):
-    weights, n = weights_of(head), len(x)
-    potentials = np.zeros((n, K))
-    if head.bidirectional and n:
-        potentials = np.log(np.maximum(backward_free_run(head, x, masks), 1e-30))
-    paths = [path for path in itertools.product(range(K), repeat=n) if legal(path, masks)]
-    y, chosen = weights[-1], ()
-    for t in range(n):
-        gain = np.log(step(weights, x[t], y)) + potentials[t]
-        open_tags = {path[t] for path in paths if path[:t] == chosen}
-        chosen += (max(open_tags, key=lambda tag: gain[tag]),)
-        y = np.eye(K)[chosen[-1]]
-    return list(chosen)
-
-
 @pytest.mark.parametrize("kwargs", MODES)
 @pytest.mark.parametrize("masks", [{}, IOB2, CORNERED])
-@pytest.mark.parametrize("seed", range(4))
+@pytest.mark.parametrize("seed", range(2))
 def test_greedy_decoding(kwargs, masks, seed):
     head, rng = make(seed=seed, **kwargs, **masks)
     x, lengths, _ = batch(rng)
@@ -315,7 +318,7 @@ def test_greedy_decoding(kwargs, masks, seed):
     assert tags.dtype == np.int32
     probabilities = head.probabilities(x, lengths).numpy()
     for i, n in enumerate(lengths):
-        assert tags[i, :n].tolist() == greedy(head, x[i, :n], masks)
+        assert tags[i, :n].tolist() == best_path(head, x[i, :n], masks, width=1)
         assert (tags[i, n:] == 0).all()
         assert (scores[i, n:] == 0).all()
         np.testing.assert_array_equal(scores[i, :n], probabilities[i, range(n), tags[i, :n]])
@@ -325,16 +328,19 @@ def test_greedy_decoding(kwargs, masks, seed):
 @pytest.mark.parametrize("masks", [{}, IOB2, CORNERED])
 def test_wide_beam_is_the_exhaustive_search(kwargs, masks):
     differs = 0
-    for seed in range(6):
-        head, rng = make(seed=seed, scale=2.5, beam_width=K**3, **kwargs, **masks)
+    for seed in range(8):
+        head, rng = make(seed=seed, scale=1.0, beam_width=K**3, **kwargs, **masks)
+        head.forward_recurrent_kernel.assign(3 * head.forward_recurrent_kernel)  # so that the past matters
         x, lengths, _ = batch(rng)
         tags = head.decode(x, lengths)[0].numpy()
         for i, n in enumerate(lengths):
+            potentials = backward_potentials(head, x[i, :n], masks)
             paths = [list(path) for path in itertools.product(range(K), repeat=n) if legal(path, masks)]
-            best = max(paths, key=lambda path: path_score(head, x[i, :n], path, masks))
+            weights = weights_of(head)
+            best = max(paths, key=lambda p: potentials[range(n), p].sum() - forced_nll(weights, x[i, :n], p))
             assert tags[i, :n].tolist() == best
             assert (tags[i, n:] == 0).all()
-            differs += best != greedy(head, x[i, :n], masks)
+            differs += best != best_path(head, x[i, :n], masks, width=1)
     assert differs, "cases too easy: greedy search finds every best path"
 
 
@@ -344,12 +350,7 @@ def test_narrow_beam_is_a_beam_of_that_width(width):
     x, lengths, _ = batch(rng, lengths=(5, 5, 4, 2, 5, 5), steps=5)
     tags = head.decode(x, lengths)[0].numpy()
     for i, n in enumerate(lengths):
-        hypotheses = [[]]
-        for t in range(n):
-            longer = [[*path, tag] for path in hypotheses for tag in range(K)]
-            longer.sort(key=lambda path: -path_score(head, x[i, : t + 1], path))
-            hypotheses = longer[:width]
-        assert tags[i, :n].tolist() == hypotheses[0]
+        assert tags[i, :n].tolist() == best_path(head, x[i, :n], {}, width)
 
 
 @pytest.mark.parametrize("width", [1, 3])
@@ -358,15 +359,16 @@ def test_narrow_beam_is_a_beam_of_that_width(width):
 def test_forbidden_moves_are_never_decoded(width, bidirectional, masks):
     """Output biases push hard for what is forbidden."""
     head, rng = make(dtype="float32", beam_width=width, bidirectional=bidirectional, **masks)
-    lengths = np.arange(41)
-    x = rng.normal(size=(41, 40, D))
+    lengths = np.arange(21)
+    x = rng.normal(size=(21, 20, D))
+    decode, run_free = graph(head.decode), graph(head.probabilities)
     for bias in ([-500.0, 500, -500], [-500, -500, 500], [1e6, -1e6, -1e6]):
         head.forward_output_bias.assign(bias)
         if bidirectional:
             head.backward_output_bias.assign(bias)
-        tags, scores = (tensor.numpy() for tensor in head.decode(x, lengths))
+        tags, scores = (tensor.numpy() for tensor in decode(x, lengths))
         assert np.isfinite(scores).all()
-        probabilities = head.probabilities(x, lengths).numpy()
+        probabilities = run_free(x, lengths).numpy()
         assert np.isfinite(probabilities).all()
         for row, p, n in zip(tags, probabilities, lengths, strict=True):
             assert legal(row[:n].tolist(), masks)
@@ -383,7 +385,7 @@ def test_masks_that_alternate_need_the_right_row_for_every_length():
     lengths = np.arange(9)
     tags = head.decode(rng.normal(size=(9, 8, D)), lengths)[0].numpy()
     for row, n in zip(tags, lengths, strict=True):
-        assert row[:n].tolist() == [0, 1, 2] * 3[: 0] if False else row[:n].tolist() == ([0, 1, 2] * 3)[9 - n :]
+        assert row[:n].tolist() == ([0, 1, 2] * 3)[9 - n :]
 
 
 def test_impossible_masks_are_an_error_that_says_which_length():
@@ -405,9 +407,10 @@ def test_results_do_not_depend_on_batch_padding_or_order(kwargs, masks):
     order = rng.permutation(40)
     garbage = np.concatenate([x, 1e3 * np.ones_like(x)], axis=1)
     garbage[:, :12][np.arange(12) >= lengths[:, None]] = -7e2
-    p, (tags, scores), loss = head.probabilities(x, lengths), head.decode(x, lengths), head.loss(x, lengths, tags_in)
-    p2 = head.probabilities(garbage[order], lengths[order]).numpy()
-    tags2, scores2 = (tensor.numpy() for tensor in head.decode(garbage[order], lengths[order]))
+    decode, run_free = graph(head.decode), graph(head.probabilities)
+    p, (tags, scores), loss = run_free(x, lengths), decode(x, lengths), head.loss(x, lengths, tags_in)
+    p2 = run_free(garbage[order], lengths[order]).numpy()
+    tags2, scores2 = (tensor.numpy() for tensor in decode(garbage[order], lengths[order]))
     loss2 = head.loss(garbage[order], lengths[order], np.pad(tags_in, ((0, 0), (0, 12)))[order])
     np.testing.assert_allclose(p2[:, :12], p.numpy()[order], atol=1e-5)
     assert (p2[:, 12:] == 0).all()
@@ -417,22 +420,22 @@ def test_results_do_not_depend_on_batch_padding_or_order(kwargs, masks):
     for i in range(0, 40, 7):
         n = lengths[i]
         one = x[i : i + 1, :n]
-        np.testing.assert_allclose(head.probabilities(one, [n])[0], p[i, :n], atol=1e-5)
-        np.testing.assert_array_equal(head.decode(one, [n])[0][0], tags[i, :n])
+        np.testing.assert_allclose(run_free(one, [n])[0], p[i, :n], atol=1e-5)
+        np.testing.assert_array_equal(decode(one, [n])[0][0], tags[i, :n])
         np.testing.assert_allclose(head.loss(one, [n], tags_in[i : i + 1, :n]), [loss[i]], rtol=1e-5, atol=1e-5)
 
 
 @pytest.mark.parametrize("width", [1, 2])
 def test_long_sequences_keep_their_digits(width):
-    """3,000 tokens: the running score is in the thousands, the differences that decide are far below 1."""
+    """2,000 tokens: the running score is in the thousands, the differences that decide are far below 1."""
     head, rng = make(dtype="float32", beam_width=width, bidirectional=True, **IOB2)
     precise, _ = make(dtype="float64", beam_width=width, bidirectional=True, **IOB2)
-    x = rng.normal(size=(1, 3000, D))
-    tags, scores = head.decode(x, [3000])
-    exact_tags, exact_scores = precise.decode(x, [3000])
+    x = rng.normal(size=(1, 2000, D))
+    tags, scores = graph(head.decode)(x, [2000])
+    exact_tags, exact_scores = graph(precise.decode)(x, [2000])
     assert (tags.numpy() == exact_tags.numpy()).all()
     np.testing.assert_allclose(scores, exact_scores, atol=1e-4)
-    assert -float(head.loss(x, [3000], tags)[0]) < -2000
+    assert -float(head.loss(x, [2000], tags)[0]) < -1000
 
 
 @pytest.mark.parametrize("shape", [(0, 3), (2, 0), (0, 0)])
@@ -446,7 +449,9 @@ def test_empty_batches(shape, kwargs):
         assert tags.shape == scores.shape == shape
     assert head.probabilities(x, lengths).shape == (*shape, K)
     for training in (False, True):
-        np.testing.assert_array_equal(head.loss(x, lengths, np.zeros(shape, int), training=training), np.zeros(shape[0]))
+        np.testing.assert_array_equal(
+            head.loss(x, lengths, np.zeros(shape, int), training=training), np.zeros(shape[0])
+        )
 
 
 # --- as a Keras layer ----------------------------------------------------------------------------------------------
@@ -506,8 +511,6 @@ def test_config_says_everything():
         initial_state="learned", **IOB2, end_mask=np.array([True, True, True]), seed=9, name="j",
     )  # fmt: skip
     config = head.get_config()
-    import json
-
     again = JordanHead.from_config(json.loads(json.dumps(config)))
     assert again.get_config() == config
     for name in ("num_tags", "units", "bidirectional", "scheduled_sampling", "beam_width", "dropout",
@@ -530,10 +533,10 @@ def test_call_takes_lengths_from_the_mask():
 
 @pytest.fixture(scope="module")
 def trained():
-    """A model that learned a task only a fed-back tag can solve: tags alternate from a first vector on."""
+    """A model that learned a task only a fed-back tag can solve: tags alternate, the first vector says from which."""
     features = keras.Input((None, D))
     lengths = keras.Input((), dtype="int32")
-    head = JordanHead(K, 8, bidirectional=True, beam_width=3, **IOB2, seed=0)
+    head = JordanHead(K, 8, beam_width=3, initial_state="learned", **IOB2, seed=0)
     model = keras.Model([features, lengths], head(features, lengths))
     rng = np.random.default_rng(0)
     x = np.zeros((64, 6, D), "float32")
@@ -587,7 +590,7 @@ for rows, steps in ((64, 6), (1, 6), (7, 3), (0, 6), (3, 0)):
     if steps == 6:
         np.testing.assert_array_equal(tags, data["tags"][:rows])
         np.testing.assert_allclose(scores, data["scores"][:rows], atol=1e-6)
-assert not [name for name in sys.modules if name.startswith(("seqkit", "keras"))]
+assert not [name for name in sys.modules if name.startswith("seqkit")]
 """
 
 

@@ -126,7 +126,7 @@ PLAIN = [
     "U.S.A., e.g. the well-known rock 'n' roll; Alice’s «book»…",
     "3.14 1,000.50 12:30 COVID-19 20-year-old 1996-08-30 -5 .5 5.",
     "mail foo.bar@x.com, ask @user or #tag; C# a@ @ # #1 @@x x@@y",
-    "see (http://x.org/a_(b)?q=1#z.) https://y.de/ü, www.a.com. WWW.B.C www. http:// http://看 xhttp://q.r HTTPS://A.b",
+    "see (http://x.org/a_(b)?q=1#z.) https://y.de/ü, www.a.com. WWW.B.C www. http:// http://看 xhttp://q.r HTTPS://A.b http://a/#_",
     "北京大学 is 東京タワー 한국어 한국 วันนี้",
     "is👩🏽‍💻ok 👍🏽👍🏽🏽 🏽 ❤️‍🔥 🇩🇪🇫🇷🇩 1️⃣ #️⃣ ☺︎ 🏴\U000e0067\U000e0062\U000e007f 🇩\u0301🇪🇫",
     "e\u0301te\u0301 \u0301x a\u200db\u200d👍 Ⅷ x² snake_case __init__",

@@ -1,0 +1,331 @@
+"""Many to many, in step: one tag for each element of a sequence."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import keras
+import tensorflow as tf
+
+from seqkit.cells import CELL_NAMES
+from seqkit.errors import ParameterError
+from seqkit.layers.dropout import SequenceDropout
+from seqkit.layers.jordan import JordanHead
+from seqkit.layers.recurrent import RecurrentStack
+from seqkit.layers.tag_heads import CRFHead, SoftmaxHead
+from seqkit.layers.token_encoder import TokenEncoder
+from seqkit.tags import transition_masks
+
+
+@keras.saving.register_keras_serializable("seqkit")
+class Tagger(keras.Model):
+    """The model that `build_tagger` makes; its arguments are those of `build_tagger`.
+
+    Called on a batch it gives the probability of every tag at every step, [batch, time, tags], and so does ``predict``;
+    `decode` gives the best tags. ``fit`` needs no loss: the model brings its own (the negative log-likelihood of the
+    true tags), and counts accuracy over real steps only.
+    """
+
+    def __init__(
+        self,
+        vocabulary_size: int = 0,
+        tags: int | Sequence[str] = 2,
+        *,
+        input_dim: int | None = None,
+        cell: str = "lstm",
+        units: int = 200,
+        layers: int = 1,
+        bidirectional: bool = True,
+        activation: str | None = "tanh",
+        crf: bool | None = None,
+        dropout: float = 0.5,
+        recurrent_dropout: float = 0.0,
+        initial_state: str = "zeros",
+        word_dim: int = 100,
+        word_dropout: float = 0.0,
+        rare_from: int | None = None,
+        vector_rows: int = 0,
+        vector_dim: int = 0,
+        characters: int = 0,
+        char_encoder: str | None = "cnn",
+        char_dim: int = 30,
+        char_units: int = 50,
+        feature_sizes: Sequence[int] = (),
+        feature_dim: int = 20,
+        scheduled_sampling: float = 0.0,
+        beam_width: int = 1,
+        scheme: str | None = "iob2",
+        seed: int | None = None,
+        **kwargs,
+    ):
+        super().__init__(**kwargs)
+        self.config = {k: v for k, v in locals().items() if k not in ("self", "kwargs", "__class__")}
+        self.config["tags"] = tags if isinstance(tags, int) else list(tags)
+        self.config["feature_sizes"] = list(feature_sizes)
+        self._check()
+
+        def part(k):
+            return None if seed is None else seed * 100_003 + 10_007 * k
+
+        self.num_tags = tags if isinstance(tags, int) else len(tags)
+        masks = {}
+        if not isinstance(tags, int) and scheme is not None:
+            names = ("start_mask", "transition_mask", "end_mask")
+            masks = {k: mask.tolist() for k, mask in zip(names, transition_masks(tags, scheme), strict=True)}
+        self.encoder = None
+        if input_dim is None:
+            self.encoder = TokenEncoder(
+                vocabulary_size,
+                word_dim,
+                vector_rows=vector_rows,
+                vector_dim=vector_dim,
+                characters=characters if char_encoder else 0,
+                char_encoder=char_encoder or "cnn",
+                char_dim=char_dim,
+                char_units=char_units,
+                feature_sizes=feature_sizes,
+                feature_dim=feature_dim,
+                word_dropout=word_dropout,
+                rare_from=rare_from,
+                seed=part(1),
+                name="encoder",
+            )
+            self.encoder.build()
+            input_dim = self.encoder.output_dim
+        self.input_dropout = SequenceDropout(dropout, locked=False, seed=part(2), name="input_dropout")
+        # The Jordan network's recurrence runs through its tags: its top layer is the head itself.
+        jordan = cell == "jordan"
+        depth = layers - 1 if jordan else layers
+        self.recurrent = RecurrentStack(
+            cell,
+            units,
+            depth,
+            bidirectional,
+            activation,
+            dropout=dropout,
+            recurrent_dropout=recurrent_dropout,
+            initial_state=initial_state,
+            seed=part(3),
+            name="recurrent",
+        )
+        self.recurrent.build((None, None, input_dim))
+        dim = self.recurrent.output_dim if depth else input_dim
+        self.output_dropout = SequenceDropout(dropout if depth else 0.0, seed=part(4), name="output_dropout")
+        if jordan:
+            self.head = JordanHead(
+                self.num_tags,
+                units,
+                activation=activation,
+                bidirectional=bidirectional,
+                scheduled_sampling=scheduled_sampling,
+                beam_width=beam_width,
+                dropout=dropout,
+                recurrent_dropout=recurrent_dropout,
+                initial_state=initial_state,
+                **masks,
+                seed=part(5),
+                name="head",
+            )
+        else:
+            head = SoftmaxHead if crf is False else CRFHead
+            self.head = head(self.num_tags, **masks, seed=part(5), name="head")
+        self.head.build((None, None, dim))
+        self.loss_tracker = keras.metrics.Mean(name="loss")
+        self.accuracy = keras.metrics.Mean(name="accuracy")
+        self.built = True
+
+    def _check(self):
+        c = self.config
+        if c["cell"] not in CELL_NAMES:
+            raise ParameterError(f"cell={c['cell']!r} is not known. Expected one of: {', '.join(CELL_NAMES)}.")
+        if c["cell"] == "jordan" and c["crf"]:
+            raise ParameterError(
+                "crf=True does not go with cell='jordan': a Jordan network feeds its own tags back. "
+                "Use crf=None (or False) and beam_width= for a search over tag sequences."
+            )
+        if c["cell"] != "jordan" and (c["scheduled_sampling"] or c["beam_width"] != 1):
+            raise ParameterError("scheduled_sampling= and beam_width= belong to cell='jordan', whose output is fed back.")
+        if c["input_dim"] is None and c["vocabulary_size"] < 2:
+            raise ParameterError(
+                f"vocabulary_size={c['vocabulary_size']!r} must be at least 2 (0 pads, 1 is the unknown word); "
+                "or give input_dim= for sequences of vectors."
+            )
+        for name in ("units", "layers"):
+            if not isinstance(c[name], int) or c[name] < 1:
+                raise ParameterError(f"{name}={c[name]!r} must be an integer of at least 1.")
+
+    def build(self, input_shape=None):
+        """Do nothing: all weights exist from the start."""
+
+    def encode(self, inputs, training=False):
+        """Return what the head reads, and lengths.
+
+        Args:
+            inputs: As for a call of the model.
+            training: Whether dropout is active.
+
+        Returns:
+            Tensor [batch, time, dim] and int32 tensor [batch].
+        """
+        inputs = dict(inputs) if isinstance(inputs, dict) else {"words" if self.encoder else "vectors": inputs}
+        lengths = inputs.get("lengths")
+        if self.encoder is None:
+            vectors = tf.cast(inputs["vectors"], self.compute_dtype)
+            if lengths is None:
+                lengths = tf.fill([tf.shape(vectors)[0]], tf.shape(vectors)[1])
+            return self.read(vectors, tf.cast(lengths, tf.int32), training=training), tf.cast(lengths, tf.int32)
+        words = tf.cast(inputs["words"], tf.int32)
+        if lengths is None:  # up to the last id that is not padding
+            lengths = tf.reduce_max(tf.where(words > 0, tf.range(1, tf.shape(words)[1] + 1), 0), 1)
+        lengths = tf.cast(lengths, tf.int32)
+        character_vectors = None
+        if self.encoder.char_encoder:
+            characters = tf.cast(inputs["characters"], tf.int32)
+            flat = tf.reshape(characters, [-1, tf.shape(characters)[-1]])
+            character_vectors = self.encoder.encode_characters(flat, training=training)
+            shape = tf.concat([tf.shape(words), [self.config["char_units"]]], 0)
+            character_vectors = tf.reshape(character_vectors, shape)
+        vectors = self.encoder(words, inputs.get("features"), character_vectors, training=training)
+        return self.read(vectors, lengths, training=training), lengths
+
+    def read(self, vectors, lengths, training=False):
+        """Run the recurrent layers over token vectors [batch, time, dim]."""
+        vectors = self.input_dropout(vectors, training=training)
+        if self.recurrent.directions:
+            vectors = self.recurrent(vectors, lengths=lengths, training=training)
+        return self.output_dropout(vectors, training=training)
+
+    def call(self, inputs, training=False):
+        """Return probabilities [batch, time, tags]; 0 at padding.
+
+        Args:
+            inputs: Word ids [batch, time] (0 pads, after the end); or a dict of them as ``words`` with ``characters``
+                [batch, time, longest token], ``features`` [batch, time, features], and optional ``lengths`` [batch].
+                For a model with ``input_dim``: vectors [batch, time, dim], or a dict of ``vectors`` and ``lengths``.
+            training: Whether dropout is active.
+        """
+        encoded, lengths = self.encode(inputs, training=training)
+        return self.head.probabilities(encoded, lengths)
+
+    def decode(self, inputs):
+        """Return the best tags of a batch.
+
+        Args:
+            inputs: As for a call of the model.
+
+        Returns:
+            int32 tensor [batch, time], 0 at padding, and float32 tensor [batch, time]: the probability of each tag.
+        """
+        encoded, lengths = self.encode(inputs)
+        return self.head.decode(encoded, lengths)
+
+    # Keras' fit and evaluate. The loss is a property of the head, so that `compile` needs none.
+
+    @property
+    def metrics(self):
+        """The running mean of the loss per sequence and of the accuracy per step."""
+        return [self.loss_tracker, self.accuracy]
+
+    def _batch_loss(self, data, training):
+        inputs, tags, sample_weight = keras.utils.unpack_x_y_sample_weight(data)
+        encoded, lengths = self.encode(inputs, training=training)
+        losses = self.head.loss(encoded, lengths, tf.cast(tags, tf.int32), training=training)
+        weights = tf.ones_like(losses) if sample_weight is None else tf.cast(sample_weight, losses.dtype)
+        loss = tf.math.divide_no_nan(tf.reduce_sum(losses * weights), tf.cast(tf.size(losses), losses.dtype))
+        return loss, encoded, lengths, tags
+
+    def train_step(self, data):
+        """Take one optimizer step on a batch."""
+        with tf.GradientTape() as tape:
+            loss, *_ = self._batch_loss(data, training=True)
+            scaled = self.optimizer.scale_loss(loss)
+        variables = self.trainable_variables
+        self.optimizer.apply(tape.gradient(scaled, variables), variables)
+        self.loss_tracker.update_state(loss)
+        return {"loss": self.loss_tracker.result()}
+
+    def test_step(self, data):
+        """Measure a batch."""
+        loss, encoded, lengths, tags = self._batch_loss(data, training=False)
+        predicted, _ = self.head.decode(encoded, lengths)
+        real = tf.sequence_mask(lengths, tf.shape(predicted)[1])
+        right = tf.math.count_nonzero(real & (predicted == tf.cast(tags, tf.int32)), dtype=tf.float32)
+        steps = tf.cast(tf.reduce_sum(lengths), tf.float32)
+        self.loss_tracker.update_state(loss)
+        self.accuracy.update_state(tf.math.divide_no_nan(right, steps), sample_weight=steps)
+        return {metric.name: metric.result() for metric in self.metrics}
+
+    def get_config(self):
+        """Return what `from_config` needs."""
+        return {**super().get_config(), **self.config}
+
+
+def build_tagger(vocabulary_size: int = 0, tags: int | Sequence[str] = 2, **options) -> Tagger:
+    """Build a tagger: a ``keras.Model`` from integer ids or vectors to tags.
+
+    Nothing in it is learned yet; use it with plain ``compile(optimizer)``, ``fit``, ``predict`` and ``save``.
+
+    Parameters
+    ----------
+    vocabulary_size : int
+        Number of word ids; 0 is padding, 1 the unknown word. Left out with ``input_dim``.
+    tags : int or list of str
+        Number of tags, or their names. With names and an IOB or IOBES `scheme`, moves that the scheme forbids (such as
+        from ``O`` to ``I-PER``) are never predicted.
+    input_dim : int, optional
+        Size of each vector, for sequences of vectors in place of word ids.
+    cell : {"elman", "jordan", "lstm", "gru"}, default "lstm"
+        The recurrence.
+    units : int, default 200
+        Hidden units, of each direction.
+    layers : int, default 1
+        Recurrent layers.
+    bidirectional : bool, default True
+        Whether to read both ways.
+    activation : str or None, default "tanh"
+        Activation of the hidden state.
+    crf : bool or None, default None
+        Whether a conditional random field decides the tags together; else a softmax decides each. None: yes, where the
+        cell allows it (a Jordan network feeds its own tags back instead).
+    dropout, recurrent_dropout : float
+        Share of features dropped before, between and after the recurrent layers (default 0.5), and of the fed-back state
+        (default 0).
+    initial_state : {"zeros", "learned"}
+        State before the first step.
+    word_dim : int, default 100
+        Size of the word vectors.
+    word_dropout : float, default 0
+        Share of words replaced by the unknown word in training; of words from id `rare_from` on, one half.
+    vector_rows, vector_dim : int
+        Size of a table of fixed pretrained vectors beside the learned ones, indexed by the same word ids.
+    characters : int, default 0
+        Number of character ids; 0 for no character encoder.
+    char_encoder : {"cnn", "rnn"} or None, default "cnn"
+        How characters are read.
+    char_dim, char_units : int
+        Size of the character vectors, and of a token's vector from them.
+    feature_sizes : sequence of int
+        Number of ids of each further feature of a token.
+    feature_dim : int
+        Size of each such feature's vector.
+    scheduled_sampling : float, default 0
+        Jordan only: share of steps trained on the network's own tags in place of the true ones.
+    beam_width : int, default 1
+        Jordan only: tag sequences followed in prediction.
+    scheme : {"iob2", "iob1", "iobes"} or None
+        What the names of the tags mean.
+    seed : int, optional
+        Seed of the initial weights and of dropout.
+
+    Returns
+    -------
+    Tagger
+        A ``keras.Model``.
+
+    Examples
+    --------
+    >>> model = build_tagger(vocabulary_size=5000, tags=["O", "B-PER", "I-PER"], units=64)
+    >>> model.compile("adam")
+    >>> model.fit(word_ids, tag_ids, epochs=3)  # both int [sentences, longest], 0 pads word_ids
+    """
+    return Tagger(vocabulary_size, tags, **options)

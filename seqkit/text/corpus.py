@@ -1,0 +1,122 @@
+"""A corpus as arrays: distinct tokens once, and every position as a number."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from itertools import chain
+
+import numpy as np
+import tensorflow as tf
+
+from seqkit.errors import DataError, InputTypeError
+
+
+@dataclass
+class TokenCorpus:
+    """Sentences over distinct tokens.
+
+    Parameters
+    ----------
+    types : tf.Tensor
+        Distinct tokens, strings [types], in order of first occurrence.
+    index : ndarray
+        For each position of the corpus the number of its token, int32 [positions], sentences one after the other.
+    lengths : ndarray
+        Tokens in each sentence, int64 [sentences].
+    """
+
+    types: tf.Tensor
+    index: np.ndarray
+    lengths: np.ndarray
+
+    @property
+    def counts(self) -> np.ndarray:
+        """How often each type occurs."""
+        return np.bincount(self.index, minlength=len(self.types))
+
+
+def corpus_from_tokens(sentences: Sequence[Sequence[str]], name: str = "X") -> TokenCorpus:
+    """Index lists of tokens.
+
+    Parameters
+    ----------
+    sentences : sequence of sequence of str
+        The corpus.
+    name : str
+        What errors call it.
+
+    Returns
+    -------
+    TokenCorpus
+
+    Raises
+    ------
+    InputTypeError
+        If a sentence is not a sequence or a token not a string; the message has the index.
+    """
+    try:
+        lengths = np.fromiter(map(len, sentences), np.int64, count=len(sentences))
+        types = list(dict.fromkeys(chain.from_iterable(sentences)))
+    except TypeError:
+        _find_bad_sentence(sentences, name)
+        raise
+    if not all(isinstance(token, str) for token in types) or any(isinstance(s, str) for s in sentences):
+        _find_bad_sentence(sentences, name)
+    number = dict(zip(types, range(len(types)), strict=True))
+    flat = chain.from_iterable(sentences)
+    index = np.fromiter(map(number.__getitem__, flat), np.int32, count=int(lengths.sum()))
+    return TokenCorpus(encode_strings(types), index, lengths)
+
+
+def corpus_from_ragged(tokens: tf.RaggedTensor) -> TokenCorpus:
+    """Index tokenized text, strings [sentences, None]."""
+    types, index = tf.unique(tokens.flat_values)
+    return TokenCorpus(types, index.numpy(), tokens.row_lengths().numpy())
+
+
+def encode_strings(values: list[str]) -> tf.Tensor:
+    """Return strings as a tensor; what UTF-8 does not have (lone surrogates) becomes a question mark."""
+    try:
+        return tf.constant(values, tf.string, shape=(len(values),))
+    except UnicodeEncodeError:  # lone surrogates
+        return tf.constant([v.encode("utf-8", "replace") for v in values], tf.string, shape=(len(values),))
+
+
+def _find_bad_sentence(sentences: Sequence, name: str) -> None:
+    for i, sentence in enumerate(sentences):
+        if isinstance(sentence, str | bytes) or not hasattr(sentence, "__len__") or not hasattr(sentence, "__iter__"):
+            got = "None" if sentence is None else f"{type(sentence).__name__} {sentence!r:.60}"
+            raise InputTypeError(
+                f"{name}[{i}] must be a list of tokens, as the items before it are; got {got}. "
+                "Give either all raw strings or all lists of tokens."
+            )
+        for j, token in enumerate(sentence):
+            if not isinstance(token, str):
+                raise InputTypeError(
+                    f"{name}[{i}][{j}] must be a string, got {type(token).__name__} {token!r:.60}. Convert tokens with str()."
+                )
+
+
+def flatten_tags(tags: Sequence[Sequence], lengths: np.ndarray, name: str = "y") -> list:
+    """Check tag lists against the lengths of their sentences and return all tags in one list.
+
+    Raises
+    ------
+    DataError
+        If lengths differ; the message has the index.
+    """
+    if isinstance(tags, str | bytes) or not hasattr(tags, "__len__"):
+        raise InputTypeError(f"{name} must be a list of tag lists, got {type(tags).__name__}.")
+    if len(tags) != len(lengths):
+        raise DataError(f"X and {name} must have the same number of sequences, got {len(lengths)} and {len(tags)}.")
+    for i, sentence in enumerate(tags):
+        if isinstance(sentence, str | bytes) or not hasattr(sentence, "__len__"):
+            raise InputTypeError(
+                f"{name}[{i}] must be a list of tags, one for each token; got {type(sentence).__name__} {sentence!r:.60}."
+            )
+        if len(sentence) != lengths[i]:
+            raise DataError(
+                f"X[{i}] has {lengths[i]} tokens but {name}[{i}] has {len(sentence)} tags; expected one tag for each token."
+            )
+    return list(chain.from_iterable(tags))

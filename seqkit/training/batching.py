@@ -1,0 +1,48 @@
+"""Batches of sequences of like length."""
+
+from __future__ import annotations
+
+import numpy as np
+
+#: Most positions in one batch, padding included: bounds memory where sequences are long.
+MAX_POSITIONS = 32_768
+
+
+def shuffled_batches(lengths: np.ndarray, batch_size: int, rng: np.random.Generator) -> list[np.ndarray]:
+    """Cut a data set into batches of like length, in random order.
+
+    Lengths are jittered before sorting, so that batches differ from epoch to epoch.
+
+    Parameters
+    ----------
+    lengths : ndarray
+        Length of each sequence.
+    batch_size : int
+        Sequences in a batch; fewer where they are so long that the batch would pass `MAX_POSITIONS`.
+    rng : numpy.random.Generator
+        Source of randomness.
+
+    Returns
+    -------
+    list of ndarray
+        Row numbers of each batch; every row occurs once.
+    """
+    jitter = rng.uniform(-0.15, 0.15, len(lengths)) * np.maximum(lengths, 6) + rng.uniform(-1, 1, len(lengths))
+    order = np.argsort(lengths + jitter, kind="stable")
+    batches = _cut(order, lengths, batch_size)
+    return [batches[i] for i in rng.permutation(len(batches))]
+
+
+def sorted_batches(lengths: np.ndarray, batch_size: int) -> list[np.ndarray]:
+    """Cut a data set into batches of like length, longest first, for prediction."""
+    return _cut(np.argsort(-lengths, kind="stable"), lengths, batch_size)
+
+
+def _cut(order: np.ndarray, lengths: np.ndarray, batch_size: int) -> list[np.ndarray]:
+    batches = []
+    for start in range(0, len(order), batch_size):
+        batch = order[start : start + batch_size]
+        longest = max(int(lengths[batch].max()), 1)
+        pieces = -(-len(batch) * longest // MAX_POSITIONS)
+        batches.extend(np.array_split(batch, min(pieces, len(batch))) if pieces > 1 else [batch])
+    return batches

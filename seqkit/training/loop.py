@@ -1,0 +1,163 @@
+"""The training loop: epochs, early stopping, the best weights, checkpoints."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, field
+
+import keras
+import numpy as np
+import tensorflow as tf
+
+from seqkit.errors import TrainingError
+from seqkit.training.averaging import WeightAverage
+from seqkit.training.checkpoint import Checkpoint
+
+
+@dataclass
+class TrainingLoop:
+    """Fit a model's weights.
+
+    Parameters
+    ----------
+    model : keras.Model
+        The model; all its variables are kept in checkpoints and with the best weights.
+    optimizer : keras.optimizers.Optimizer
+        Built on the model's trainable variables.
+    step : callable
+        Takes row numbers (int32 tensor), makes one optimizer step and returns the loss of the batch.
+    batches : callable
+        Takes a random generator, returns the batches of an epoch.
+    tokens : int
+        Tokens in one epoch.
+    epochs : int
+        Most epochs.
+    evaluate : callable or None
+        Returns the score of the model's present weights on the validation part; greater is better.
+    metric : str
+        Name of that score.
+    patience : int or None
+        Epochs without a better score before training ends; None for all epochs.
+    average : WeightAverage or None
+        If given, the average of the weights is what is scored and kept.
+    seed : int
+        Seed of the order of batches.
+    checkpoint : Checkpoint or None
+        Where to keep the state after each epoch.
+    progress : callable
+        Makes a progress bar: ``progress(total, description)`` is a context with ``advance`` and ``update``.
+    """
+
+    model: keras.Model
+    optimizer: keras.optimizers.Optimizer
+    step: Callable
+    batches: Callable
+    tokens: int
+    epochs: int
+    progress: Callable
+    evaluate: Callable | None = None
+    metric: str = "score"
+    patience: int | None = None
+    average: WeightAverage | None = None
+    seed: int = 0
+    checkpoint: Checkpoint | None = None
+    history: dict = field(default_factory=dict)
+
+    def run(self) -> dict[str, list[float]]:
+        """Train; leave the best weights in the model; return the history, a list of numbers for each quantity."""
+        first = self._resume()
+        started = time.perf_counter() - sum(self.history.get("seconds", []))
+        for epoch in range(first, self.epochs):
+            if self._out_of_patience():
+                break
+            began = time.perf_counter()
+            loss = self._epoch(epoch)
+            trained = time.perf_counter() - began
+            scored = self._score()
+            self._record(
+                loss=loss,
+                **scored,
+                seconds=time.perf_counter() - began,
+                tokens_per_second=self.tokens / trained,
+                elapsed=time.perf_counter() - started,
+            )
+            if self.checkpoint:
+                self.checkpoint.write(self._state())
+        if self.best is not None:
+            self._assign(self.best)
+        if self.checkpoint:
+            self.checkpoint.finish()
+        return self.history
+
+    best: list[np.ndarray] | None = None
+
+    def _epoch(self, epoch: int) -> float:
+        batches = self.batches(np.random.default_rng([self.seed, epoch]))
+        losses = []
+        with self.progress(len(batches), f"epoch {epoch + 1}/{self.epochs}") as bar:
+            for rows in batches:
+                losses.append(self.step(tf.constant(rows, tf.int32)))
+                if self.average:
+                    self.average.step()
+                bar.advance()
+            loss = float(np.mean(losses))
+            last = {self.metric: self.history[self.metric][-1]} if self.history.get(self.metric) else {}
+            bar.update(loss=loss, **last)
+        if not np.isfinite(loss):
+            raise TrainingError(
+                f"The loss became {loss} in epoch {epoch + 1}. Lower learning_rate=, or set gradient_clip= to 1.0."
+            )
+        return loss
+
+    def _score(self) -> dict[str, float]:
+        if self.average:
+            self.average.swap()
+        scored = {}
+        if self.evaluate:
+            scored[self.metric] = float(self.evaluate())
+        if not self.evaluate or scored[self.metric] > max(self.history.get(self.metric, [-np.inf])):
+            self.best = [v.numpy() for v in self._variables()]
+        if self.average:
+            self.average.swap()
+        return scored
+
+    def _variables(self) -> list[tf.Variable]:
+        return [v.value for v in self.model.trainable_variables]
+
+    def _assign(self, values: list[np.ndarray]) -> None:
+        for variable, value in zip(self._variables(), values, strict=True):
+            variable.assign(value)
+
+    def _record(self, **values: float) -> None:
+        for name, value in values.items():
+            self.history.setdefault(name, []).append(value)
+
+    def _out_of_patience(self) -> bool:
+        scores = self.history.get(self.metric)
+        return bool(scores) and self.patience is not None and len(scores) - 1 - int(np.argmax(scores)) >= self.patience
+
+    def _state(self) -> dict:
+        return {
+            "history": self.history,
+            "arrays": {
+                "model": [v.numpy() for v in self.model.variables],
+                "optimizer": [v.numpy() for v in self.optimizer.variables],
+                "average": self.average.state() if self.average else [],
+                "best": self.best or [],
+            },
+        }
+
+    def _resume(self) -> int:
+        state = self.checkpoint.read() if self.checkpoint else None
+        if state is None:
+            return 0
+        arrays = state["arrays"]
+        for variables, name in ((self.model.variables, "model"), (self.optimizer.variables, "optimizer")):
+            for variable, value in zip(variables, arrays[name], strict=True):
+                variable.assign(value)
+        if self.average:
+            self.average.restore(arrays["average"])
+        self.best = arrays["best"] or None
+        self.history = state["history"]
+        return len(self.history["loss"])

@@ -1,0 +1,198 @@
+"""Training and prediction of a tagger: the graph functions and what feeds them."""
+
+from __future__ import annotations
+
+import numpy as np
+import tensorflow as tf
+
+from seqkit.metrics.entities import entity_counts
+from seqkit.text.features import TokenGraph
+from seqkit.training.averaging import WeightAverage
+from seqkit.training.batching import shuffled_batches, sorted_batches
+from seqkit.training.checkpoint import Checkpoint, fingerprint
+from seqkit.training.loop import TrainingLoop
+from seqkit.training.optimizer import make_optimizer
+from seqkit.training.token_batches import encode_rows, pad_flat, signature, token_tensors, vector_tensors
+
+_PREDICTION_BATCH = 256
+_ROWS = tf.TensorSpec([None], tf.int32)
+
+
+def train_tagger(estimator, data, tag_ids: np.ndarray, weights: np.ndarray, held_out, epochs: int, partial: bool) -> None:
+    """Run the training loop on a `SequenceTagger` whose model is made.
+
+    Parameters
+    ----------
+    estimator : seqkit.SequenceTagger
+        Its parameters are read, its ``model_`` trained, its ``history_`` set.
+    data : seqkit.estimators.sequences.Sequences
+        Training sequences, and where ``held_out`` names rows, validation sequences.
+    tag_ids : ndarray
+        Tag numbers of all positions.
+    weights : ndarray
+        Weight of each sequence.
+    held_out : tuple or None
+        See ``SequenceTagger._validation``.
+    epochs : int
+        Most passes.
+    partial : bool
+        Whether this continues with the optimizer of the call before, without validation or averaging.
+    """
+    model = estimator.model_
+    tensors = _tensors(estimator, data)
+    tags, weight = tf.constant(tag_ids), tf.constant(weights)
+    optimizer = estimator.__dict__.get("_live_optimizer") if partial else None
+    if optimizer is None:
+        optimizer = make_optimizer(estimator.optimizer, float(estimator.learning_rate), estimator.gradient_clip)
+        optimizer.build(model.trainable_variables)
+    if partial:
+        estimator._live_optimizer = optimizer
+
+    @tf.function(input_signature=[_ROWS], autograph=False)
+    def step(rows):
+        with tf.GradientTape() as tape:
+            encoded, positions, real, lengths = encode_rows(model, tensors, rows, training=True)
+            losses = model.head.loss(encoded, lengths, pad_flat(tags, positions, real), training=True)
+            loss = tf.reduce_mean(losses * tf.gather(weight, rows))
+        gradients = tape.gradient(loss, model.trainable_variables)
+        optimizer.apply([tf.convert_to_tensor(g) for g in gradients], model.trainable_variables)
+        return loss
+
+    train_rows = np.arange(len(data))
+    evaluate, metric = None, "score"
+    if held_out is not None:
+        rows, held_data, held_tags, extra = held_out
+        if rows is not None:
+            train_rows, held_rows, unseen = rows, extra, []
+        else:
+            held_rows, unseen = np.arange(len(held_data)), extra
+        metric = "f1" if estimator.scheme_ else "accuracy"
+        evaluate = _evaluation(estimator, held_data, held_tags, held_rows, unseen)
+    train_rows = train_rows[data.lengths[train_rows] > 0]
+    train_lengths = data.lengths[train_rows]
+
+    checkpoint = None
+    if estimator.checkpoint_dir is not None and not partial:
+        ignored = ("checkpoint_dir", "verbose", "random_state")
+        parameters = {k: v for k, v in estimator.get_params().items() if k not in ignored}
+        held = [] if held_out is None else [*held_out[1].fingerprint_parts(), held_out[2]]
+        checkpoint = Checkpoint(
+            estimator.checkpoint_dir,
+            fingerprint(parameters, estimator._seed, *data.fingerprint_parts(), tag_ids, weights, *held),
+        )
+    loop = TrainingLoop(
+        model,
+        optimizer,
+        step,
+        lambda rng: [train_rows[b] for b in shuffled_batches(train_lengths, estimator.batch_size, rng)],
+        tokens=int(train_lengths.sum()),
+        epochs=epochs,
+        progress=estimator._progress(),
+        evaluate=evaluate,
+        metric=metric,
+        patience=estimator.patience,
+        average=WeightAverage([v.value for v in model.trainable_variables])
+        if estimator.average_weights and not partial
+        else None,
+        seed=estimator._seed,
+        checkpoint=checkpoint,
+    )
+    history = loop.run()
+    estimator.data_fingerprint_ = fingerprint(*data.fingerprint_parts(), tag_ids)
+    if partial:
+        for name, values in history.items():
+            estimator.history_.setdefault(name, []).extend(values)
+    else:
+        estimator.history_ = history
+
+
+def _tensors(estimator, data) -> dict[str, tf.Tensor]:
+    if data.vectors is not None:
+        return vector_tensors(data.vectors, estimator.n_features_in_)
+    graph = estimator.__dict__.get("_live_graph")
+    if graph is None:
+        graph = estimator._live_graph = TokenGraph(estimator.vocabulary_)
+    return token_tensors(data.corpus, graph)
+
+
+def _evaluation(estimator, data, tag_ids, rows, unseen):
+    """Return a function that scores the present weights on rows of ``data``."""
+    starts = np.concatenate([[0], np.cumsum(data.lengths)])
+    positions = np.concatenate([np.arange(starts[r], starts[r + 1]) for r in rows] or [np.zeros(0, int)])
+    lengths = data.lengths[rows]
+    truth, names = tag_ids[positions], [*estimator.classes_.tolist(), *unseen]
+    tensors = _tensors(estimator, data)
+
+    def evaluate() -> float:
+        predicted, _ = decode(estimator, data, rows=rows, tensors=tensors)
+        if estimator.scheme_:
+            return entity_counts(truth, predicted, lengths, names).f1
+        return float(np.mean(truth == predicted)) if len(truth) else 0.0
+
+    return evaluate
+
+
+def decode(estimator, data, scores: bool = False, rows=None, tensors=None) -> tuple[np.ndarray, np.ndarray | None]:
+    """Return the numbers of the best tags of all positions and, if asked, their probabilities."""
+    return _predict(estimator, data, "decode_scores" if scores else "decode", rows, tensors)
+
+
+def probabilities(estimator, data) -> np.ndarray:
+    """Return probabilities [positions, tags]."""
+    return _predict(estimator, data, "probabilities")[0]
+
+
+def _predict(estimator, data, what: str, rows=None, tensors=None):
+    """Run batches of like length, longest first, and put the results back in order."""
+    model = estimator.model_
+    tensors = _tensors(estimator, data) if tensors is None else tensors
+    function, characters = _functions(estimator, what, tensors)
+    if characters is not None:
+        # The characters of each distinct token are read once, not once in each batch.
+        tensors = {k: v for k, v in tensors.items() if k != "characters"} | {
+            "character_vectors": characters(tensors["characters"])
+        }
+    rows = np.arange(len(data)) if rows is None else rows
+    lengths = data.lengths[rows]
+    starts = np.cumsum(lengths) - lengths
+    total = int(lengths.sum())
+    shape = (total, model.num_tags) if what == "probabilities" else (total,)
+    first = np.zeros(shape, np.float32 if what == "probabilities" else np.int32)
+    second = np.zeros(total, np.float32) if what == "decode_scores" else None
+    for batch in sorted_batches(lengths, _PREDICTION_BATCH):
+        n = lengths[batch]
+        if not n.sum():
+            continue
+        values = function(tensors, tf.constant(rows[batch], tf.int32))
+        values = values if isinstance(values, tuple) else (values,)
+        places = np.repeat(starts[batch] - (np.cumsum(n) - n), n) + np.arange(n.sum())
+        real = np.arange(n.max())[None, :] < n[:, None]
+        for target, value in zip((first, second), values, strict=False):
+            target[places] = value.numpy()[real]
+    return first, second
+
+
+def _functions(estimator, what: str, tensors):
+    """Return the graph function and the one that encodes characters; traced once for a fitted model."""
+    model = estimator.model_
+    cache = estimator.__dict__.setdefault("_live_functions", {})
+    has_characters = "characters" in tensors and model.encoder is not None and model.encoder.char_encoder is not None
+    if what not in cache:
+        specification = signature({k: v for k, v in tensors.items() if not (has_characters and k == "characters")})
+        characters = None
+        if has_characters:
+            specification["character_vectors"] = tf.TensorSpec([None, model.config["char_units"]], tf.float32)
+            characters = cache.get("characters") or tf.function(
+                model.encoder.encode_characters, input_signature=[tf.TensorSpec([None, None], tf.int32)], autograph=False
+            )
+            cache["characters"] = characters
+
+        def run(tensors, rows):
+            encoded, _, _, lengths = encode_rows(model, tensors, rows)
+            if what == "probabilities":
+                return model.head.probabilities(encoded, lengths)
+            tags, scores = model.head.decode(encoded, lengths)
+            return (tags, scores) if what == "decode_scores" else tags
+
+        cache[what] = tf.function(run, input_signature=[specification, _ROWS], autograph=False)
+    return cache[what], cache.get("characters")

@@ -1,0 +1,121 @@
+"""A data set held as tensors, from which the graph gathers batches by row number.
+
+What a token is (its ids) is stored once for each distinct token. So is its character vector computed: a batch encodes
+the characters of its distinct tokens only.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+import tensorflow as tf
+
+from seqkit.text.corpus import TokenCorpus
+from seqkit.text.features import TokenGraph
+
+Tensors = dict[str, tf.Tensor]
+
+
+def token_tensors(corpus: TokenCorpus, graph: TokenGraph) -> Tensors:
+    """Hold tokenized sentences as tensors.
+
+    Returns
+    -------
+    dict
+        ``starts`` int32 [rows + 1] and ``index`` int32 [positions]: where each row begins, and the type at each
+        position. ``words``, ``characters``, ``features``: ids of each type; type 0 is padding.
+    """
+    ids = graph(tf.concat([[""], corpus.types], 0))
+    return {"starts": _starts(corpus.lengths), "index": tf.constant(corpus.index + 1), **ids}
+
+
+def vector_tensors(sequences: list[np.ndarray], dim: int) -> Tensors:
+    """Hold sequences of vectors, float [length, dim] each, as tensors ``starts`` and ``vectors`` [positions, dim]."""
+    lengths = np.fromiter(map(len, sequences), np.int64, count=len(sequences))
+    flat = np.concatenate(sequences) if lengths.sum() else np.zeros((0, dim))
+    return {"starts": _starts(lengths), "vectors": tf.constant(flat.astype(np.float32), shape=(len(flat), dim))}
+
+
+def _starts(lengths: np.ndarray) -> tf.Tensor:
+    return tf.constant(np.concatenate([[0], np.cumsum(lengths)]).astype(np.int32))
+
+
+def signature(tensors: Tensors) -> dict[str, tf.TensorSpec]:
+    """Describe `tensors` to ``tf.function``: every size is open except that of vectors and features."""
+    fixed = ("vectors", "features", "character_vectors")
+    return {
+        name: tf.TensorSpec([None, value.shape[1]] if name in fixed else [None] * value.shape.rank, value.dtype)
+        for name, value in tensors.items()
+    }
+
+
+def gather_rows(tensors: Tensors, rows: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor, tf.Tensor]:
+    """Find the positions of a batch.
+
+    Returns
+    -------
+    positions : tf.Tensor
+        int32 [batch, time]: numbers into flat arrays; at padding 0.
+    real : tf.Tensor
+        bool [batch, time].
+    lengths : tf.Tensor
+        int32 [batch].
+    """
+    starts = tf.gather(tensors["starts"], rows)
+    lengths = tf.gather(tensors["starts"], rows + 1) - starts
+    # One step at least: a batch of empty rows is no special case below.
+    time = tf.maximum(tf.reduce_max(lengths), 1)
+    real = tf.sequence_mask(lengths, time)
+    return tf.where(real, starts[:, None] + tf.range(time), 0), real, lengths
+
+
+def pad_flat(flat: tf.Tensor, positions: tf.Tensor, real: tf.Tensor) -> tf.Tensor:
+    """Gather [positions] values to [batch, time], 0 at padding."""
+    padded = tf.concat([flat, tf.zeros([1], flat.dtype)], 0)  # so that an empty data set can be gathered from
+    return tf.where(real, tf.gather(padded, positions), tf.zeros([], flat.dtype))
+
+
+def encode_rows(model, tensors: Tensors, rows: tf.Tensor, training: bool = False):
+    """Run a model's encoder over rows of a data set.
+
+    Parameters
+    ----------
+    model : seqkit.models.tagger.Tagger
+        The model.
+    tensors : dict
+        From `token_tensors` or `vector_tensors`; ``character_vectors`` [types, units] may stand for ``characters``.
+    rows : tf.Tensor
+        Row numbers, int32 [batch].
+    training : bool
+        Whether dropout is active.
+
+    Returns
+    -------
+    encoded : tf.Tensor
+        What the head reads, [batch, time, dim].
+    positions, real, lengths : tf.Tensor
+        As `gather_rows` gives them.
+    """
+    positions, real, lengths = gather_rows(tensors, rows)
+    if "vectors" in tensors:
+        vectors = tf.where(real[..., None], tf.gather(tensors["vectors"], positions), 0.0)
+    else:
+        types = pad_flat(tensors["index"], positions, real)
+        vectors = token_vectors(model.encoder, tensors, types, training)
+    return model.read(vectors, lengths, training=training), positions, real, lengths
+
+
+def token_vectors(encoder, tensors: Tensors, types: tf.Tensor, training: bool = False) -> tf.Tensor:
+    """Return vectors [batch, time, dim] of the tokens whose type numbers are ``types``."""
+    character_vectors = None
+    if "character_vectors" in tensors:
+        character_vectors = tf.gather(tensors["character_vectors"], types)
+    elif encoder.char_encoder is not None:
+        distinct, place = tf.unique(tf.reshape(types, [-1]))
+        characters = tf.gather(tensors["characters"], distinct)
+        longest = tf.maximum(tf.reduce_max(tf.math.count_nonzero(characters, 1)), 1)
+        vectors = encoder.encode_characters(characters[:, :longest], training=training)
+        character_vectors = tf.reshape(
+            tf.gather(vectors, place), tf.concat([tf.shape(types), [vectors.shape[-1]]], 0)
+        )
+    features = tf.gather(tensors["features"], types) if "features" in tensors else None
+    return encoder(tf.gather(tensors["words"], types), features, character_vectors, training=training)
