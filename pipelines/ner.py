@@ -13,7 +13,7 @@ from typing import Annotated, Any, Literal
 import typer
 
 from seqkit.cli_parameters import estimator_command, given_parameters
-from seqkit.console import console, entity_text, hushed, is_terminal, note
+from seqkit.console import console, entity_text, import_tensorflow, is_terminal, note
 from seqkit.errors import ExportError, ParameterError
 from seqkit_pipelines.tagging_files import (
     entities_of,
@@ -75,6 +75,7 @@ def train(
     }
     note("  ".join(f"{name}: {len(sentences):,} sentences" for name, (sentences, _) in data.items()))
 
+    import_tensorflow()
     tagger = SequenceTagger(**parameters)
     tagger.fit(*data["train"], validation_data=data.get("dev"))
     tagger.save(output)
@@ -150,8 +151,8 @@ def demo(text: str | None = None, output: Path = Path("saved_models/ner")) -> No
     output : Path, default saved_models/ner
         Folder of versions to export to.
     """
-    with hushed():
-        from seqkit import SequenceTagger
+    import_tensorflow()
+    from seqkit import SequenceTagger
     from seqkit.datasets import load_ner_sample
 
     screen = console()
@@ -219,8 +220,7 @@ def _load(model: Path) -> Any:
     from seqkit.export.manifest import read_manifest
 
     read_manifest(model)
-    with hushed():
-        import tensorflow  # noqa: F401
+    import_tensorflow()
     return seqkit.load(model)
 
 

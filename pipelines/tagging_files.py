@@ -10,7 +10,7 @@ from itertools import groupby, islice, tee
 from pathlib import Path
 from typing import Any
 
-from seqkit.console import console, entity_text, is_terminal
+from seqkit.console import console, entity_text, import_tensorflow, is_terminal
 from seqkit.errors import FormatError, ParameterError
 
 TAGGED_FORMATS = ("auto", "conll", "conllu", "jsonl")
@@ -54,6 +54,7 @@ def read_tagged(
     if kind == "jsonl":
         from seqkit.io import read_jsonl_tagged
 
+        import_tensorflow()  # cuts the texts
         return read_jsonl_tagged(path)
     from seqkit.io import read_conll
 

@@ -82,6 +82,12 @@ def hushed() -> Iterator[None]:
             os.close(kept)
 
 
+def import_tensorflow() -> None:
+    """Import TensorFlow without its greeting; commands call this before whatever else would import it."""
+    with hushed():
+        import tensorflow  # noqa: F401
+
+
 class Progress:
     """Handle of a progress display; see `progress`. This base class shows nothing."""
 
