@@ -80,11 +80,15 @@ class KerasRecipe(Peer):
             return []
         probabilities = self.model.predict(self._encode(X), batch_size=self.predict_batch_size, verbose=0)
         best = probabilities.argmax(-1)
-        return [[self.tags[tag] for tag in row[: len(tokens)]] for row, tokens in zip(best, X, strict=True)]
+        # What lies beyond the longest training sentence was cut, as the recipe has it.
+        return [
+            [self.tags[tag] for tag in row[: len(tokens)]] + ["O"] * (len(tokens) - self.steps)
+            for row, tokens in zip(best, X, strict=True)
+        ]
 
     def _build(self) -> keras.Model:
-        words = keras.Input((None,), dtype="int32", name="words")
-        chars = keras.Input((None, None), dtype="int32", name="chars")
+        words = keras.Input((self.steps,), dtype="int32", name="words")
+        chars = keras.Input((self.steps, self.width), dtype="int32", name="chars")
         embedding = layers.Embedding(self.lookup.vocabulary_size(), self.word, mask_zero=True)
         spelled = layers.TimeDistributed(layers.Embedding(len(self.char_ids) + 2, 25))(chars)
         spelled = layers.TimeDistributed(layers.Conv1D(self.char, 3, padding="same", activation="relu"))(spelled)
@@ -97,14 +101,12 @@ class KerasRecipe(Peer):
         return model
 
     def _encode(self, X: Sentences) -> list[np.ndarray]:
-        steps = max(self.steps, max(map(len, X)))
-        width = max(self.width, max((len(token) for sentence in X for token in sentence), default=0))
-        words = np.full((len(X), steps), "", object)
-        chars = np.zeros((len(X), steps, width), np.int32)
+        words = np.full((len(X), self.steps), "", object)
+        chars = np.zeros((len(X), self.steps, self.width), np.int32)
         for row, sentence in enumerate(X):
-            words[row, : len(sentence)] = sentence
-            for step, token in enumerate(sentence):
-                chars[row, step, : len(token)] = [self.char_ids.get(c, 1) for c in token]
+            words[row, : len(sentence)] = sentence[: self.steps]
+            for step, token in enumerate(sentence[: self.steps]):
+                chars[row, step, : len(token)] = [self.char_ids.get(c, 1) for c in token[: self.width]]
         return [np.asarray(self.lookup(words.astype(str)), np.int32), chars]
 
 

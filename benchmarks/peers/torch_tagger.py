@@ -98,10 +98,10 @@ class TorchTagger(Peer):
         hidden: int = 200,
         batch_size: int = 32,
         predict_batch_size: int = 512,
-        learning_rate: float = 1e-3,
+        learning_rate: float = 2e-3,
         clip: float = 5.0,
         dropout: float = 0.5,
-        word_dropout: float = 0.05,
+        word_dropout: float = 0.15,
         threads: int = 2,
         random_state: int = 0,
     ):

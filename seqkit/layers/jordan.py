@@ -89,7 +89,9 @@ class JordanHead(keras.layers.Layer):
       backward network's free-running log-probabilities are added to the forward network's at each token.
     - **`probabilities`** (running free): the network's own distribution (soft), which stands in for the expectation
       over the previous tag; so row t approximates the marginal of tag t, whatever path `decode` takes. Two directions:
-      the product of both distributions, normalized. The scores of `decode` are these probabilities at its tags.
+      the geometric mean of both distributions, normalized. It ranks tags as their product does, but the product counts
+      the evidence that both networks see twice and is far too sure of itself. The scores of `decode` are these
+      probabilities at its tags.
 
     Masks remove moves that the tag scheme forbids: `decode` never makes one, and walks into no dead end. In
     `probabilities` a tag gets only what comes in over legal moves, where each previous tag i shares its probability
@@ -341,8 +343,9 @@ class JordanHead(keras.layers.Layer):
 
     def _combine(self, forward, backward, lengths) -> tf.Tensor:
         if backward is not None:
-            logs = [tf.math.log(tf.maximum(each, _TINY)) for each in (forward, backward)]
-            forward = tf.nn.softmax(logs[0] + logs[1])
+            possible = tf.cast(forward > 0, self._float)  # what the masks rule out stays exactly 0
+            mean = possible * tf.sqrt(tf.maximum(forward, _TINY)) * tf.sqrt(tf.maximum(backward, _TINY))
+            forward = mean / tf.reduce_sum(mean, axis=-1, keepdims=True)
         real = tf.sequence_mask(lengths, tf.shape(forward)[1])
         return tf.where(real[..., None], forward, 0)
 

@@ -95,8 +95,8 @@ def expected_probabilities(head, x, masks=None):
     forward = free_run(weights_of(head), x, masks)
     if not head.bidirectional:
         return forward
-    product = forward * backward_free_run(head, x, masks)
-    return product / product.sum(axis=-1, keepdims=True)
+    mean = np.sqrt(forward * backward_free_run(head, x, masks))
+    return mean / mean.sum(axis=-1, keepdims=True)
 
 
 def backward_potentials(head, x, masks):
