@@ -156,6 +156,7 @@ def demo(text: str | None = None, output: Path = Path("saved_models/ner")) -> No
     from seqkit.datasets import load_ner_sample
 
     screen = console()
+    screen.soft_wrap = True
     sample = load_ner_sample()
     screen.print(f"Sample corpus: {len(sample.X_train)} sentences to learn from, {len(sample.X_dev)} to score on.")
     tagger = SequenceTagger(**DEMO_PARAMETERS)
@@ -168,16 +169,16 @@ def demo(text: str | None = None, output: Path = Path("saved_models/ner")) -> No
 
     text = DEMO_TEXT if text is None else text
     (found,) = tagger.tag([text])
-    screen.print(entity_text(text, found["entities"], color=screen.is_terminal), soft_wrap=True)
+    screen.print(entity_text(text, found["entities"], color=screen.is_terminal))
 
     version = tagger.export(output)
     screen.print(f"\nExported to {version}, and asked it the same in TensorFlow's C++ runtime:")
     served = ask_export(version, text)
-    screen.print(entity_text(text, served["entities"], color=screen.is_terminal), soft_wrap=True)
+    screen.print(entity_text(text, served["entities"], color=screen.is_terminal))
     difference = max((abs(a - b) for a, b in zip(served["scores"], found["scores"], strict=False)), default=0.0)
     if (served["tokens"], served["tags"]) != (found["tokens"], found["tags"]) or difference > 1e-4:
         raise ExportError(f"{version}: the export answers {served['tags']}, the model {found['tags']}.")
-    screen.print(f"The same answer; probabilities differ by {difference:.0e} at most.")
+    screen.print(f"The same answer; largest difference of a probability: {difference:.1g}.")
 
 
 def ask_export(version: Path, text: str) -> dict[str, Any]:

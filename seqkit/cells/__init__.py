@@ -17,7 +17,15 @@ _CELLS = {
 CELL_NAMES = tuple(_CELLS)
 
 
-def make_cell(name: str, units: int, *, activation: str | None = "tanh", recurrent_dropout: float = 0.0, seed=None):
+def make_cell(
+    name: str,
+    units: int,
+    *,
+    activation: str | None = "tanh",
+    recurrent_dropout: float = 0.0,
+    seed: int | None = None,
+    dtype=None,
+):
     """Make a cell by name.
 
     Parameters
@@ -32,6 +40,8 @@ def make_cell(name: str, units: int, *, activation: str | None = "tanh", recurre
         Share of the fed-back state dropped in training, one mask a sequence.
     seed : int or None
         Seed of the initial weights and of dropout.
+    dtype : str, keras.DTypePolicy or None
+        Precision; None for Keras' present policy.
 
     Returns
     -------
@@ -51,5 +61,6 @@ def make_cell(name: str, units: int, *, activation: str | None = "tanh", recurre
         kernel_initializer=keras.initializers.GlorotUniform(kernel_seed),
         recurrent_initializer=keras.initializers.Orthogonal(seed=recurrent_seed),
         seed=dropout_seed,
+        dtype=dtype,
         name=name,
     )

@@ -26,12 +26,13 @@ import seqkit
 from seqkit.errors import ModelFileError, ParameterError
 
 FORMAT = 1
+_DAMAGE = (EOFError, zipfile.BadZipFile, RecursionError, NotImplementedError, MemoryError)
 
 
 def save(estimator, folder: str | os.PathLike) -> Path:
     """Write a fitted estimator; see `BaseSequenceEstimator.save`."""
     folder = Path(folder)
-    if folder.exists() and not (folder / "config.json").exists() and any(folder.iterdir()):
+    if folder.is_file() or (folder.is_dir() and not (folder / "config.json").exists() and any(folder.iterdir())):
         raise ModelFileError(f"{folder} exists and holds something else than a saved estimator. Choose another folder.")
     config = {
         "format": FORMAT,
@@ -102,6 +103,7 @@ def load(folder: str | os.PathLike, *, expected: type | None = None):
             f"{folder} holds a {cls.__name__}, not a {expected.__name__}. Use {cls.__name__}.load() or seqkit.load()."
         )
     try:
+        _check_plain(config["model"])
         estimator = cls(**config["parameters"])
         for name in cls._plain_state:
             if name in config["state"]:
@@ -115,11 +117,19 @@ def load(folder: str | os.PathLike, *, expected: type | None = None):
             weights = [file[str(i)] for i in range(len(file.files))]
         estimator.model_ = estimator._build_model()
         estimator.model_.set_weights(weights)
-    except (KeyError, TypeError, ValueError, OSError, zipfile.BadZipFile) as error:
+    except (LookupError, TypeError, ValueError, ArithmeticError, AttributeError, OSError, *_DAMAGE) as error:
         if isinstance(error, ModelFileError):
             raise
         raise ModelFileError(f"{folder} is damaged: {type(error).__name__}: {error}. Save the model again.") from error
     return estimator
+
+
+def _check_plain(model: dict) -> None:
+    """Refuse a model configuration with nested objects: Keras would look up classes by their names."""
+    for name, value in model.items():
+        values = value if isinstance(value, list) else [value]
+        if not all(v is None or isinstance(v, str | int | float | bool) for v in values):
+            raise ValueError(f"model: {name} is {value!r:.80}, expected a plain value or a list of them")
 
 
 def manifest(estimator) -> dict:
@@ -186,7 +196,7 @@ def _write_json(path: Path, data: object) -> None:
 def _read_json(path: Path) -> object:
     try:
         return json.loads(path.read_text(encoding="utf-8", errors="surrogatepass"))
-    except (OSError, ValueError) as error:
+    except (OSError, ValueError, RecursionError) as error:
         raise ModelFileError(f"{path} cannot be read: {error}") from error
 
 

@@ -51,12 +51,14 @@ def as_list(X: object, name: str = "X") -> list:
     """Return the sequences in a list, or say what was wrong with what came.
 
     Accepts a list or tuple, a NumPy array (of objects, of strings, or numeric: (n, length) or (n, length, d)), a pandas
-    Series, or any other iterable.
+    Series or DataFrame (a row is a sequence), or any other iterable.
     """
     if isinstance(X, str | bytes):
         raise InputTypeError(f"{name} must be a list of sequences, got one string {X!r:.60}. Wrap it in a list: [{name}].")
     if isinstance(X, dict) or not isinstance(X, Iterable):
         raise InputTypeError(f"{name} must be a list of sequences, got {type(X).__name__}.")
+    if hasattr(X, "to_numpy") and getattr(X, "ndim", 1) == 2:  # a data frame iterates over the names of its columns
+        X = X.to_numpy()
     if isinstance(X, np.ndarray):
         if X.ndim == 0:
             raise InputTypeError(f"{name} must be a list of sequences, got an array without dimensions.")

@@ -158,7 +158,7 @@ class SequenceTagger(BaseSequenceEstimator):
         "random_state": ["random_state"],
         "verbose": [Options(object, {"auto", 0, 1, 2})],
     }
-    _plain_state = ("input_kind_", "scheme_", "history_", "n_features_in_", "data_fingerprint_")
+    _plain_state = ("input_kind_", "scheme_", "history_", "n_features_in_", "data_fingerprint_", "_seed")
 
     def __init__(
         self,
@@ -292,8 +292,16 @@ class SequenceTagger(BaseSequenceEstimator):
             if not flat and classes is None:
                 raise DataError("The first call of partial_fit needs data with tokens, or classes=.")
             self._start(data, flat, y, classes)
+        elif classes is not None:
+            self._tag_ids([list(classes)], list(classes), "classes")
+        try:
+            tag_ids = self._tag_ids(y, flat)
+        except DataError:
+            if fresh:  # nothing was fitted
+                del self.model_
+            raise
         if flat:
-            self._train(data, self._tag_ids(y, flat), weights, None, epochs=1, partial=True)
+            self._train(data, tag_ids, weights, None, epochs=1, partial=True)
         return self
 
     def _read(self, X, fresh=False, name="X"):
@@ -316,7 +324,9 @@ class SequenceTagger(BaseSequenceEstimator):
 
         self.input_kind_ = "vectors" if data.kind == "vectors" else "tokens"
         self.classes_ = _sorted_classes(flat if classes is None else list(classes))
-        self.scheme_ = infer_scheme(y if len(flat) else [classes]) if self.scheme == "auto" else self.scheme
+        # Where all tags are given, those that do not occur yet tell of the scheme too.
+        tagged = [*y, *([tag] for tag in self.classes_)] if classes is not None else y
+        self.scheme_ = infer_scheme(tagged) if self.scheme == "auto" else self.scheme
         self._seed = self._draw_seed()
         options = dict(
             tags=_tag_names(self.classes_, self.scheme_),
@@ -366,7 +376,7 @@ class SequenceTagger(BaseSequenceEstimator):
         """Learn `vocabulary_`; return the matrix of pretrained vectors by word id, or None."""
         from seqkit.text.features import learn_vocabulary, normalize
 
-        extra, vectors = [], None
+        row_of, vectors = {}, None
         if self.word_vectors is not None:
             import tensorflow as tf
 
@@ -374,7 +384,12 @@ class SequenceTagger(BaseSequenceEstimator):
 
             vectors = read_vectors(self.word_vectors)
             normal = normalize(tf.constant(vectors.words), self.lowercase, False).numpy()
-            extra = list(dict.fromkeys(word.decode() for word in normal))
+            for row, (word, key) in enumerate(zip(vectors.words, normal.tolist(), strict=True)):
+                key = key.decode()
+                if key == word:  # the very word goes before another one that only looks the same in lower case
+                    row_of[key] = row
+                else:
+                    row_of.setdefault(key, row)
         self.vocabulary_ = learn_vocabulary(
             corpus.types,
             corpus.counts,
@@ -383,14 +398,16 @@ class SequenceTagger(BaseSequenceEstimator):
             lowercase=self.lowercase,
             digits=vectors is None,
             min_count=int(self.min_count),
-            extra_words=extra,
+            extra_words=list(row_of),
         )
         if vectors is None:
             return None
         words = self.vocabulary_.words + self.vocabulary_.extra_words
-        rows = vectors.rows(words)
+        rows = np.array([row_of.get(word, -1) for word in words], np.int64)
+        matrix = np.zeros((2 + len(words), vectors.dimension), np.float32)  # 0 pads, 1 is the unknown word
+        matrix[2:][rows >= 0] = vectors.matrix[rows[rows >= 0]]
         self.vector_coverage_ = vectors.coverage(self.vocabulary_.words)
-        return np.concatenate([np.zeros((2, rows.shape[1]), np.float32), rows])
+        return matrix
 
     def _build_model(self):
         from seqkit.models import build_tagger
@@ -402,10 +419,10 @@ class SequenceTagger(BaseSequenceEstimator):
         try:
             return np.fromiter(map(number.__getitem__, flat), np.int32, count=len(flat))
         except KeyError:
-            where = next((i, j) for i, tags in enumerate(y) for j, tag in enumerate(tags) if tag not in number)
-            i, j = where
+            i, j, new = next((i, j, t) for i, tags in enumerate(y) for j, t in enumerate(tags) if t not in number)
+            where = f"{name}[{j}]" if name == "classes" else f"{name}[{i}][{j}]"
             raise DataError(
-                f"{name}[{i}][{j}] is {y[i][j]!r}, a tag that was not there when fitting began. Known are: "
+                f"{where} is {new!r}, a tag that was not there when fitting began. Known are: "
                 f"{', '.join(map(repr, self.classes_.tolist()))[:400]}. Give all tags at the start (classes= of partial_fit)."
             ) from None
 
@@ -421,10 +438,11 @@ class SequenceTagger(BaseSequenceEstimator):
             unseen = {tag: len(number) + i for i, tag in enumerate(dict.fromkeys(t for t in flat if t not in number))}
             ids = np.fromiter(map((number | unseen).__getitem__, flat), np.int32, count=len(flat))
             return None, held, ids, list(unseen)
-        count = round(len(data) * (self.validation_fraction or 0.0))
-        if not count or len(data) - count < 1:
+        rows = np.flatnonzero(data.lengths > 0)  # an empty sequence judges nothing
+        count = round(len(rows) * (self.validation_fraction or 0.0))
+        if not count or len(rows) - count < 1:
             return None
-        order = np.random.default_rng([self._seed, 1]).permutation(len(data))
+        order = rows[np.random.default_rng([self._seed, 1]).permutation(len(rows))]
         return np.sort(order[count:]), data, tag_ids, np.sort(order[:count])
 
     def _train(self, data, tag_ids, weights, held_out, epochs, partial=False) -> None:
@@ -448,9 +466,11 @@ class SequenceTagger(BaseSequenceEstimator):
             One tag for each token. A Jordan network's tags come from running free, greedily or by beam.
         """
         self._check_fitted()
+        return self._predict(self._read(X))
+
+    def _predict(self, data) -> list[list]:
         from seqkit.training.tagging import decode
 
-        data = self._read(X)
         if not len(data):
             return []
         return _split(self.classes_[decode(self, data)[0]], data.lengths)
@@ -460,9 +480,12 @@ class SequenceTagger(BaseSequenceEstimator):
         self._check_fitted()
         if isinstance(X, str | bytes):
             raise InputTypeError("X must be an iterable of sequences, got one string.")
-        stream = iter(X)
+        if not isinstance(chunk_size, Integral) or chunk_size < 1:
+            raise ParameterError(f"chunk_size={chunk_size!r} must be an integer of at least 1.")
+        stream, first = iter(X), 0
         while chunk := list(islice(stream, chunk_size)):
-            yield from self.predict(chunk)
+            yield from self._predict(self._read(chunk, name=f"X[{first}:]" if first else "X"))
+            first += len(chunk)
 
     def predict_proba(self, X) -> list[np.ndarray]:
         """Return for each sequence an array (length, n_classes), columns in the order of ``classes_``.
@@ -541,15 +564,11 @@ class SequenceTagger(BaseSequenceEstimator):
         from seqkit.metrics.entities import entity_f1, token_accuracy
 
         self._check_fitted()
-        y = list(y)
         data = self._read(X)
         self._flatten_tags(y, data)
-        weights = _check_weights(sample_weight, len(data))
-        predicted = self.predict(X)
+        weights = None if sample_weight is None else _check_weights(sample_weight, len(data))
         metric = entity_f1 if self.scheme_ else token_accuracy
-        if sample_weight is None:
-            return metric(y, predicted)
-        return metric(y, predicted, sample_weight=weights)
+        return metric(list(y), self._predict(data), sample_weight=weights)
 
     def export(self, root) -> Path:
         """Write a SavedModel for TensorFlow Serving.
@@ -610,7 +629,10 @@ def _tag_names(classes: np.ndarray, scheme: str | None) -> int | list[str]:
 def _check_weights(sample_weight, count: int) -> np.ndarray:
     if sample_weight is None:
         return np.ones(count, np.float32)
-    weights = np.asarray(sample_weight, np.float32)
+    try:
+        weights = np.asarray(sample_weight, np.float32)
+    except (TypeError, ValueError) as error:
+        raise DataError(f"sample_weight must hold one number for each sequence: {error}.") from None
     if weights.shape != (count,):
         raise DataError(f"sample_weight must have shape ({count},), one weight for each sequence; got {weights.shape}.")
     if not np.isfinite(weights).all() or (weights < 0).any():

@@ -44,7 +44,9 @@ class CharacterEncoder(keras.layers.Layer):
 
             if units % 2:
                 raise ParameterError(f"char_units={units} must be even with char_encoder='rnn': half in each direction.")
-            self.reader = RecurrentStack("lstm", units // 2, seed=None if seed is None else seed + 7, name="reader")
+            self.reader = RecurrentStack(
+                "lstm", units // 2, seed=None if seed is None else seed + 7, dtype=self.dtype_policy, name="reader"
+            )
 
     def build(self, input_shape=None):
         """Make the weights."""

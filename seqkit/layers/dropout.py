@@ -68,11 +68,11 @@ class WordDropout(keras.layers.Layer):
         if not training or not self.active:
             return ids
         config = self.config
-        rate = tf.fill(tf.shape(ids), config["rate"])
+        rate = tf.fill(tf.shape(ids), float(config["rate"]))
         if config["rare_from"] is not None:
-            rate = tf.where(ids >= config["rare_from"], max(config["rare_rate"], config["rate"]), rate)
+            rate = tf.where(ids >= config["rare_from"], float(max(config["rare_rate"], config["rate"])), rate)
         drop = keras.random.uniform(tf.shape(ids), seed=self.seed_generator) < rate
-        return tf.where(drop & (ids > 0), config["unknown"], ids)
+        return tf.where(drop & (ids > 0), tf.cast(config["unknown"], ids.dtype), ids)
 
     def get_config(self):
         """Return what `from_config` needs."""

@@ -345,7 +345,7 @@ class JordanHead(keras.layers.Layer):
         if backward is not None:
             possible = tf.cast(forward > 0, self._float)  # what the masks rule out stays exactly 0
             mean = possible * tf.sqrt(tf.maximum(forward, _TINY)) * tf.sqrt(tf.maximum(backward, _TINY))
-            forward = mean / tf.reduce_sum(mean, axis=-1, keepdims=True)
+            forward = mean / tf.maximum(tf.reduce_sum(mean, axis=-1, keepdims=True), _TINY)
         real = tf.sequence_mask(lengths, tf.shape(forward)[1])
         return tf.where(real[..., None], forward, 0)
 

@@ -6,6 +6,7 @@ import keras
 import tensorflow as tf
 
 from seqkit.cells import make_cell
+from seqkit.errors import ParameterError
 from seqkit.layers.dropout import SequenceDropout
 
 
@@ -24,7 +25,9 @@ class Recurrent(keras.layers.Layer):
 
     def __init__(self, cell, backward: bool = False, initial_state: str = "zeros", **kwargs):
         super().__init__(**kwargs)
-        self.loop = keras.layers.RNN(cell, return_sequences=True, name="loop")
+        if initial_state not in ("zeros", "learned"):
+            raise ParameterError(f"initial_state={initial_state!r} is not known. Expected 'zeros' or 'learned'.")
+        self.loop = keras.layers.RNN(cell, return_sequences=True, dtype=self.dtype_policy, name="loop")
         self.backward = backward
         self.initial_state = initial_state
 
@@ -61,15 +64,44 @@ class Recurrent(keras.layers.Layer):
         if self.backward:
             inputs = reverse(inputs, lengths)
         if initial_state is None:
-            initial_state = self.cell.get_initial_state(batch_size=tf.shape(inputs)[0])
-            initial_state = list(initial_state) if isinstance(initial_state, list | tuple) else [initial_state]
-            if self.learned_state:
-                initial_state = [zero + tf.cast(s, zero.dtype) for zero, s in zip(initial_state, self.learned_state, strict=True)]
-        if getattr(self.cell, "can_scan", False):
-            time_major = tf.transpose(inputs, [1, 0, 2])
-            outputs = tf.transpose(self.cell.scan(time_major, initial_state, training=training), [1, 0, 2])
+            initial_state = self.first_state(tf.shape(inputs)[0])
+        if self.can_scan:
+            projected = self.cell.project(tf.transpose(inputs, [1, 0, 2]))
+            outputs = tf.transpose(self.cell.scan(projected, initial_state, training=training), [1, 0, 2])
         else:
             outputs = self.loop(inputs, initial_state=initial_state, training=training)
+        return reverse(outputs, lengths) if self.backward else outputs
+
+    @property
+    def can_scan(self) -> bool:
+        """Whether the cell runs over a whole sequence by itself."""
+        return getattr(self.cell, "can_scan", False)
+
+    def first_state(self, batch) -> list[tf.Tensor]:
+        """Return the initial state for a number of rows."""
+        zeros = self.cell.get_initial_state(batch_size=batch)
+        zeros = list(zeros) if isinstance(zeros, list | tuple) else [zeros]
+        if not self.learned_state:
+            return zeros
+        return [zero + tf.cast(s, zero.dtype) for zero, s in zip(zeros, self.learned_state, strict=True)]
+
+    def read_table(self, table, rows, lengths):
+        """Read sequences whose every vector is a row of a table, in prediction.
+
+        What the cell makes of an input alone is then computed once for each row of the table, not once for each step.
+
+        Args:
+            table: Tensor [rows, dim projected], from ``cell.project``.
+            rows: Integer tensor [batch, time].
+            lengths: Integer tensor [batch].
+
+        Returns:
+            As a call.
+        """
+        if self.backward:
+            rows = reverse(rows, lengths)
+        projected = tf.gather(table, tf.transpose(rows))
+        outputs = tf.transpose(self.cell.scan(projected, self.first_state(tf.shape(rows)[0])), [1, 0, 2])
         return reverse(outputs, lengths) if self.backward else outputs
 
     def get_config(self):
@@ -141,12 +173,30 @@ class RecurrentStack(keras.layers.Layer):
             pair = []
             for backward in (False, True)[: 1 + bidirectional]:
                 cell_seed = None if seed is None else seed + 10 * (2 * level + backward)
-                one = make_cell(cell, units, activation=activation, recurrent_dropout=recurrent_dropout, seed=cell_seed)
-                way = "backward" if backward else "forward"
-                pair.append(Recurrent(one, backward=backward, initial_state=initial_state, name=f"{way}_{level}"))
+                one = make_cell(
+                    cell,
+                    units,
+                    activation=activation,
+                    recurrent_dropout=recurrent_dropout,
+                    seed=cell_seed,
+                    dtype=self.dtype_policy,
+                )
+                pair.append(
+                    Recurrent(
+                        one,
+                        backward=backward,
+                        initial_state=initial_state,
+                        dtype=self.dtype_policy,
+                        name=f"{'backward' if backward else 'forward'}_{level}",
+                    )
+                )
             self.directions.append(pair)
             drop_seed = None if seed is None else seed + 1000 + level
-            self.between.append(SequenceDropout(dropout if level else 0.0, seed=drop_seed, name=f"dropout_{level}"))
+            self.between.append(
+                SequenceDropout(
+                    dropout if level else 0.0, seed=drop_seed, dtype=self.dtype_policy, name=f"dropout_{level}"
+                )
+            )
 
     @property
     def output_dim(self) -> int:
@@ -162,13 +212,27 @@ class RecurrentStack(keras.layers.Layer):
             dim = self.output_dim
         super().build(input_shape)
 
-    def call(self, inputs, lengths=None, training=False):
-        """Return [batch, time, units, or 2 units]; see `Recurrent.call`."""
-        for pair, dropout in zip(self.directions, self.between, strict=True):
+    def call(self, inputs, lengths=None, training=False, above=0):
+        """Return [batch, time, units, or 2 units]; see `Recurrent.call`. Layers below number ``above`` are left out."""
+        for pair, dropout in list(zip(self.directions, self.between, strict=True))[above:]:
             inputs = dropout(inputs, training=training)
-            outputs = [layer(inputs, lengths=lengths, training=training) for layer in pair]
-            inputs = tf.concat(outputs, -1) if len(outputs) > 1 else outputs[0]
+            inputs = tf.concat([layer(inputs, lengths=lengths, training=training) for layer in pair], -1)
         return inputs
+
+    @property
+    def can_scan(self) -> bool:
+        """Whether `read_table` works."""
+        return bool(self.directions) and all(layer.can_scan for layer in self.directions[0])
+
+    def project(self, inputs) -> list[tf.Tensor]:
+        """Return what each direction of the first layer makes of inputs alone."""
+        return [layer.cell.project(inputs) for layer in self.directions[0]]
+
+    def read_table(self, tables, rows, lengths):
+        """Do as a call on ``gather(inputs, rows)``, given ``tables = project(inputs)``; see `Recurrent.read_table`."""
+        pairs = zip(self.directions[0], tables, strict=True)
+        first = tf.concat([layer.read_table(table, rows, lengths) for layer, table in pairs], -1)
+        return self(first, lengths=lengths, above=1)
 
     def get_config(self):
         """Return what `from_config` needs."""

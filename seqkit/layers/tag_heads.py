@@ -94,20 +94,21 @@ class SoftmaxHead(_DenseHead):
     def loss(self, features, lengths, tags, training=False):
         """Return the summed cross-entropy [batch]."""
         emissions = self.emissions(features)
-        steps = tf.nn.sparse_softmax_cross_entropy_with_logits(labels=tf.cast(tags, tf.int32), logits=emissions)
-        return tf.reduce_sum(steps * tf.sequence_mask(lengths, tf.shape(steps)[1], dtype=steps.dtype), 1)
+        real = tf.sequence_mask(lengths, tf.shape(emissions)[1])
+        tags = tf.where(real, tf.cast(tags, tf.int32), 0)  # padding may hold anything, such as the customary -1
+        steps = tf.nn.sparse_softmax_cross_entropy_with_logits(labels=tags, logits=emissions)
+        return tf.reduce_sum(tf.where(real, steps, 0.0), 1)
 
     def probabilities(self, features, lengths):
         """Return the softmax [batch, time, tags]; 0 at padding."""
         probabilities = tf.nn.softmax(self.emissions(features))
-        return probabilities * tf.sequence_mask(lengths, tf.shape(probabilities)[1], dtype=tf.float32)[..., None]
+        return tf.where(tf.sequence_mask(lengths, tf.shape(probabilities)[1])[..., None], probabilities, 0.0)
 
     def decode(self, features, lengths):
         """Return the most probable tags among legal sequences, and the softmax of each."""
         log_probabilities = tf.nn.log_softmax(self.emissions(features))
         tags, _ = viterbi(log_probabilities, lengths, *self._moves())
-        scores = tf.gather(self.probabilities(features, lengths), tags, batch_dims=2)
-        return tags, scores * tf.sequence_mask(lengths, tf.shape(scores)[1], dtype=scores.dtype)
+        return tags, tf.gather(self.probabilities(features, lengths), tags, batch_dims=2)
 
     def _moves(self):
         shapes = ((self.num_tags, self.num_tags), (self.num_tags,), (self.num_tags,))

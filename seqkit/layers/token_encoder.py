@@ -67,12 +67,23 @@ class TokenEncoder(keras.layers.Layer):
             seed=seed,
         )
         self.word_dropout = WordDropout(
-            word_dropout, rare_word_dropout, rare_from, seed=None if seed is None else seed + 1, name="word_dropout"
+            word_dropout,
+            rare_word_dropout,
+            rare_from,
+            seed=None if seed is None else seed + 1,
+            dtype=self.dtype_policy,
+            name="word_dropout",
         )
         self.char_encoder = None
         if characters:
             self.char_encoder = CharacterEncoder(
-                characters, char_encoder, char_dim, char_units, seed=None if seed is None else seed + 2, name="characters"
+                characters,
+                char_encoder,
+                char_dim,
+                char_units,
+                seed=None if seed is None else seed + 2,
+                dtype=self.dtype_policy,
+                name="characters",
             )
 
     @property

@@ -88,7 +88,13 @@ def _ratios(correct: int, predicted: int, gold: int) -> tuple[float, float, floa
     return precision, recall, 2 * precision * recall / total if total else 0.0
 
 
-def entity_counts(true_ids: np.ndarray, pred_ids: np.ndarray, lengths: np.ndarray, tags: Sequence[str]) -> EntityCounts:
+def entity_counts(
+    true_ids: np.ndarray,
+    pred_ids: np.ndarray,
+    lengths: np.ndarray,
+    tags: Sequence[str],
+    sample_weight: np.ndarray | None = None,
+) -> EntityCounts:
     """Count true, predicted and correct entities in flat arrays of tag ids; no Python code per token.
 
     Parameters
@@ -99,6 +105,8 @@ def entity_counts(true_ids: np.ndarray, pred_ids: np.ndarray, lengths: np.ndarra
         Number of tokens of each sentence.
     tags : sequence of str
         The tag of each id, in any scheme.
+    sample_weight : float array [sentences], optional
+        What an entity of each sentence counts; by default 1. Tokens are counted without it.
 
     Returns
     -------
@@ -145,11 +153,13 @@ def entity_counts(true_ids: np.ndarray, pred_ids: np.ndarray, lengths: np.ndarra
     in_correct = (last_begin >= last_stop) & (last_begin >= 0)
     finished = np.concatenate([[False], in_correct[:-1]])[:total] & ends[0] & ends[1]
 
-    def count(which: np.ndarray) -> np.ndarray:
-        return np.bincount(which, minlength=len(types))
+    weights = None if sample_weight is None else np.repeat(np.asarray(sample_weight, np.float64), lengths + 1)
 
-    correct, predicted = count(last_kind[0, finished]), count(kind[1, starts[1]])
-    gold = count(kind[0, starts[0]])
+    def count(kinds: np.ndarray, where: np.ndarray) -> np.ndarray:
+        # The O behind a sentence belongs to it, and with it the end of a chunk that is open there.
+        return np.bincount(kinds[where], None if weights is None else weights[where], minlength=len(types))
+
+    correct, predicted, gold = count(last_kind[0], finished), count(kind[1], starts[1]), count(kind[0], starts[0])
     if total and in_correct[-1]:  # the scorer counts a chunk that nothing has ended (only a bare "." leaves one open)
         correct[number[""]] += 1
     # "" is the type of O; it names entities only where tags such as a bare "B" occur.
@@ -200,20 +210,34 @@ def entity_scores(y_true: Sequence[Sequence[str]], y_pred: Sequence[Sequence[str
     return EntityScores(precision, recall, f1, gold, accuracy, by_type, predicted, correct, counts.tokens)
 
 
-def entity_f1(y_true: Sequence[Sequence[str]], y_pred: Sequence[Sequence[str]]) -> float:
-    """F1 of whole entities, all types together; see `entity_scores`."""
-    return entity_scores(y_true, y_pred).f1
+def entity_f1(
+    y_true: Sequence[Sequence[str]], y_pred: Sequence[Sequence[str]], sample_weight: Sequence[float] | None = None
+) -> float:
+    """F1 of whole entities, all types together; see `entity_scores`. `sample_weight` holds one number a sentence."""
+    _check_lengths(y_true, y_pred, sample_weight)
+    ids, lengths, tags = flatten_tags([*y_true, *y_pred])
+    cut, sentences = len(ids) // 2, len(lengths) // 2
+    return entity_counts(ids[:cut], ids[cut:], lengths[:sentences], tags, sample_weight).f1
 
 
-def token_accuracy(y_true: Sequence[Sequence], y_pred: Sequence[Sequence]) -> float:
-    """Share of tokens whose predicted tag equals the true one; tags of any type, 0 if there are no tokens."""
-    _check_lengths(y_true, y_pred)
-    total = sum(map(len, y_true))
-    equal = sum(map(operator.eq, chain.from_iterable(y_true), chain.from_iterable(y_pred)))
-    return float(equal / total) if total else 0.0
+def token_accuracy(
+    y_true: Sequence[Sequence], y_pred: Sequence[Sequence], sample_weight: Sequence[float] | None = None
+) -> float:
+    """Share of tokens whose predicted tag equals the true one; tags of any type, 0 if there are no tokens.
+
+    `sample_weight` holds one number a sentence, which each of its tokens counts.
+    """
+    _check_lengths(y_true, y_pred, sample_weight)
+    equal = list(map(operator.eq, chain.from_iterable(y_true), chain.from_iterable(y_pred)))
+    weights = np.ones(len(y_true)) if sample_weight is None else np.asarray(sample_weight, np.float64)
+    weights = np.repeat(weights, [len(row) for row in y_true])
+    total = weights.sum()
+    return float(weights @ np.array(equal, bool) / total) if total else 0.0
 
 
-def _check_lengths(y_true: Sequence[Sequence], y_pred: Sequence[Sequence]) -> None:
+def _check_lengths(
+    y_true: Sequence[Sequence], y_pred: Sequence[Sequence], sample_weight: Sequence[float] | None = None
+) -> None:
     for name, y in (("y_true", y_true), ("y_pred", y_pred)):
         if isinstance(y, str | bytes) or not hasattr(y, "__len__"):
             raise InputTypeError(f"{name} must be a list with the tags of each sentence, got {type(y).__name__}.")
@@ -222,6 +246,10 @@ def _check_lengths(y_true: Sequence[Sequence], y_pred: Sequence[Sequence]) -> No
                 raise InputTypeError(f"{name}[{index}] must be a list of tags, got {row!r:.80}.")
     if len(y_true) != len(y_pred):
         raise DataError(f"y_true has {len(y_true)} sentences, y_pred {len(y_pred)}; they must be the same sentences.")
+    if sample_weight is not None and np.shape(sample_weight) != (len(y_true),):
+        raise DataError(
+            f"sample_weight must have shape ({len(y_true)},), one for each sentence; got {np.shape(sample_weight)}."
+        )
     for index, (true, pred) in enumerate(zip(y_true, y_pred, strict=True)):
         if len(true) != len(pred):
             raise DataError(

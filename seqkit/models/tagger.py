@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from numbers import Integral, Real
 
 import keras
 import tensorflow as tf
 
 from seqkit.cells import CELL_NAMES
-from seqkit.errors import ParameterError
+from seqkit.errors import DataError, ParameterError
 from seqkit.layers.dropout import SequenceDropout
 from seqkit.layers.jordan import JordanHead
 from seqkit.layers.recurrent import RecurrentStack
@@ -60,16 +61,17 @@ class Tagger(keras.Model):
     ):
         super().__init__(**kwargs)
         self.config = {k: v for k, v in locals().items() if k not in ("self", "kwargs", "__class__")}
-        self.config["tags"] = tags if isinstance(tags, int) else list(tags)
+        named = isinstance(tags, Sequence) or (hasattr(tags, "__array__") and not isinstance(tags, Integral))
+        self.config["tags"] = tags = [str(tag) for tag in tags] if named else tags
         self.config["feature_sizes"] = list(feature_sizes)
         self._check()
 
         def part(k):
             return None if seed is None else seed * 100_003 + 10_007 * k
 
-        self.num_tags = tags if isinstance(tags, int) else len(tags)
+        self.num_tags = len(tags) if named else int(tags)
         masks = {}
-        if not isinstance(tags, int) and scheme is not None:
+        if named and scheme is not None:
             names = ("start_mask", "transition_mask", "end_mask")
             masks = {k: mask.tolist() for k, mask in zip(names, transition_masks(tags, scheme), strict=True)}
         self.encoder = None
@@ -88,11 +90,14 @@ class Tagger(keras.Model):
                 word_dropout=word_dropout,
                 rare_from=rare_from,
                 seed=part(1),
+                dtype=self.dtype_policy,
                 name="encoder",
             )
             self.encoder.build()
             input_dim = self.encoder.output_dim
-        self.input_dropout = SequenceDropout(dropout, locked=False, seed=part(2), name="input_dropout")
+        self.input_dropout = SequenceDropout(
+            dropout, locked=False, seed=part(2), dtype=self.dtype_policy, name="input_dropout"
+        )
         # The Jordan network's recurrence runs through its tags: its top layer is the head itself.
         jordan = cell == "jordan"
         depth = layers - 1 if jordan else layers
@@ -106,11 +111,14 @@ class Tagger(keras.Model):
             recurrent_dropout=recurrent_dropout,
             initial_state=initial_state,
             seed=part(3),
+            dtype=self.dtype_policy,
             name="recurrent",
         )
         self.recurrent.build((None, None, input_dim))
         dim = self.recurrent.output_dim if depth else input_dim
-        self.output_dropout = SequenceDropout(dropout if depth else 0.0, seed=part(4), name="output_dropout")
+        self.output_dropout = SequenceDropout(
+            dropout if depth else 0.0, seed=part(4), dtype=self.dtype_policy, name="output_dropout"
+        )
         if jordan:
             self.head = JordanHead(
                 self.num_tags,
@@ -119,16 +127,16 @@ class Tagger(keras.Model):
                 bidirectional=bidirectional,
                 scheduled_sampling=scheduled_sampling,
                 beam_width=beam_width,
-                dropout=dropout,
                 recurrent_dropout=recurrent_dropout,
                 initial_state=initial_state,
                 **masks,
                 seed=part(5),
+                dtype=self.dtype_policy,
                 name="head",
             )
         else:
             head = SoftmaxHead if crf is False else CRFHead
-            self.head = head(self.num_tags, **masks, seed=part(5), name="head")
+            self.head = head(self.num_tags, **masks, seed=part(5), dtype=self.dtype_policy, name="head")
         self.head.build((None, None, dim))
         self.loss_tracker = keras.metrics.Mean(name="loss")
         self.accuracy = keras.metrics.Mean(name="accuracy")
@@ -144,15 +152,48 @@ class Tagger(keras.Model):
                 "Use crf=None (or False) and beam_width= for a search over tag sequences."
             )
         if c["cell"] != "jordan" and (c["scheduled_sampling"] or c["beam_width"] != 1):
-            raise ParameterError("scheduled_sampling= and beam_width= belong to cell='jordan', whose output is fed back.")
-        if c["input_dim"] is None and c["vocabulary_size"] < 2:
+            raise ParameterError(
+                "scheduled_sampling= and beam_width= belong to cell='jordan', whose output is fed back."
+            )
+        if c["input_dim"] is None and not _is_integer(c["vocabulary_size"], 2):
             raise ParameterError(
                 f"vocabulary_size={c['vocabulary_size']!r} must be at least 2 (0 pads, 1 is the unknown word); "
                 "or give input_dim= for sequences of vectors."
             )
-        for name in ("units", "layers"):
-            if not isinstance(c[name], int) or c[name] < 1:
-                raise ParameterError(f"{name}={c[name]!r} must be an integer of at least 1.")
+        for names, minimum in (
+            (("units", "layers", "word_dim", "char_dim", "char_units", "feature_dim", "beam_width"), 1),
+            (("input_dim", "rare_from"), 1),
+            (("vector_rows", "vector_dim", "characters", "seed"), 0),
+        ):
+            for name in names:
+                optional = name in ("input_dim", "rare_from", "seed") and c[name] is None
+                if not optional and not _is_integer(c[name], minimum):
+                    raise ParameterError(f"{name}={c[name]!r} must be an integer of at least {minimum}.")
+        if not all(_is_integer(size, 1) for size in c["feature_sizes"]):
+            raise ParameterError(f"feature_sizes={c['feature_sizes']!r} must be integers of at least 1.")
+        if bool(c["vector_rows"]) != bool(c["vector_dim"]):
+            raise ParameterError(
+                f"vector_rows={c['vector_rows']!r} and vector_dim={c['vector_dim']!r} go together: "
+                "the size of a table of pretrained vectors. Give both or neither."
+            )
+        tags = c["tags"]
+        if not (_is_integer(tags, 1) or (isinstance(tags, list) and tags and len(set(tags)) == len(tags))):
+            raise ParameterError(f"tags={tags!r} must be a number of at least 1, or a list of distinct names.")
+        for name in ("dropout", "recurrent_dropout", "word_dropout", "scheduled_sampling"):
+            closed = name in ("word_dropout", "scheduled_sampling")
+            if not isinstance(c[name], Real) or not (0 <= c[name] < 1 or (closed and c[name] == 1)):
+                raise ParameterError(f"{name}={c[name]!r} must be a number in [0, 1{']' if closed else ')'}.")
+        for name, known in (("initial_state", ("zeros", "learned")), ("char_encoder", ("cnn", "rnn", None))):
+            if c[name] not in known:
+                raise ParameterError(
+                    f"{name}={c[name]!r} is not known. Expected one of: {', '.join(map(repr, known))}."
+                )
+        try:
+            keras.activations.get(c["activation"])
+        except ValueError:
+            raise ParameterError(
+                f"activation={c['activation']!r} is not known. Expected the name of a Keras activation, such as 'tanh'."
+            ) from None
 
     def build(self, input_shape=None):
         """Do nothing: all weights exist from the start."""
@@ -173,19 +214,33 @@ class Tagger(keras.Model):
             vectors = tf.cast(inputs["vectors"], self.compute_dtype)
             if lengths is None:
                 lengths = tf.fill([tf.shape(vectors)[0]], tf.shape(vectors)[1])
-            return self.read(vectors, tf.cast(lengths, tf.int32), training=training), tf.cast(lengths, tf.int32)
+            lengths = tf.cast(lengths, tf.int32)
+            # What stands at padding has no influence; were it NaN, it would still reach the gradients as 0 · NaN.
+            vectors = tf.where(tf.sequence_mask(lengths, tf.shape(vectors)[1])[..., None], vectors, 0)
+            return self.read(vectors, lengths, training=training), lengths
+        for name, needed in (("characters", self.encoder.char_encoder), ("features", self.config["feature_sizes"])):
+            if needed and name not in inputs:
+                raise DataError(
+                    f"This model reads {name}: its input must be a dict with 'words' and {name!r}, "
+                    f"got {', '.join(map(repr, inputs))} only. Add {name!r}, or build the model without them."
+                )
         words = tf.cast(inputs["words"], tf.int32)
         if lengths is None:  # up to the last id that is not padding
             lengths = tf.reduce_max(tf.where(words > 0, tf.range(1, tf.shape(words)[1] + 1), 0), 1)
         lengths = tf.cast(lengths, tf.int32)
+        real = tf.sequence_mask(lengths, tf.shape(words)[1])
+        words = tf.where(real, words, 0)
+        features = None
+        if self.config["feature_sizes"]:
+            features = tf.where(real[..., None], tf.cast(inputs["features"], tf.int32), 0)
         character_vectors = None
         if self.encoder.char_encoder:
-            characters = tf.cast(inputs["characters"], tf.int32)
+            characters = tf.where(real[..., None], tf.cast(inputs["characters"], tf.int32), 0)
             flat = tf.reshape(characters, [-1, tf.shape(characters)[-1]])
             character_vectors = self.encoder.encode_characters(flat, training=training)
             shape = tf.concat([tf.shape(words), [self.config["char_units"]]], 0)
             character_vectors = tf.reshape(character_vectors, shape)
-        vectors = self.encoder(words, inputs.get("features"), character_vectors, training=training)
+        vectors = self.encoder(words, features, character_vectors, training=training)
         return self.read(vectors, lengths, training=training), lengths
 
     def read(self, vectors, lengths, training=False):
@@ -237,11 +292,11 @@ class Tagger(keras.Model):
     def train_step(self, data):
         """Take one optimizer step on a batch."""
         with tf.GradientTape() as tape:
-            loss, *_ = self._batch_loss(data, training=True)
+            loss, _, lengths, _ = self._batch_loss(data, training=True)
             scaled = self.optimizer.scale_loss(loss)
         variables = self.trainable_variables
         self.optimizer.apply(tape.gradient(scaled, variables), variables)
-        self.loss_tracker.update_state(loss)
+        self.loss_tracker.update_state(loss, sample_weight=tf.size(lengths))
         return {"loss": self.loss_tracker.result()}
 
     def test_step(self, data):
@@ -251,13 +306,17 @@ class Tagger(keras.Model):
         real = tf.sequence_mask(lengths, tf.shape(predicted)[1])
         right = tf.math.count_nonzero(real & (predicted == tf.cast(tags, tf.int32)), dtype=tf.float32)
         steps = tf.cast(tf.reduce_sum(lengths), tf.float32)
-        self.loss_tracker.update_state(loss)
+        self.loss_tracker.update_state(loss, sample_weight=tf.size(lengths))
         self.accuracy.update_state(tf.math.divide_no_nan(right, steps), sample_weight=steps)
         return {metric.name: metric.result() for metric in self.metrics}
 
     def get_config(self):
         """Return what `from_config` needs."""
         return {**super().get_config(), **self.config}
+
+
+def _is_integer(value: object, minimum: int) -> bool:
+    return isinstance(value, Integral) and not isinstance(value, bool) and value >= minimum
 
 
 def build_tagger(vocabulary_size: int = 0, tags: int | Sequence[str] = 2, **options) -> Tagger:

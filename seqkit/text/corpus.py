@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import chain
@@ -10,6 +11,8 @@ import numpy as np
 import tensorflow as tf
 
 from seqkit.errors import DataError, InputTypeError
+
+_SURROGATES = re.compile("[\ud800-\udfff]")
 
 
 @dataclass
@@ -76,11 +79,12 @@ def corpus_from_ragged(tokens: tf.RaggedTensor) -> TokenCorpus:
 
 
 def encode_strings(values: list[str]) -> tf.Tensor:
-    """Return strings as a tensor; what UTF-8 does not have (lone surrogates) becomes a question mark."""
+    """Return strings as a tensor; what UTF-8 does not have (lone surrogates) becomes U+FFFD."""
     try:
         return tf.constant(values, tf.string, shape=(len(values),))
-    except UnicodeEncodeError:  # lone surrogates
-        return tf.constant([v.encode("utf-8", "replace") for v in values], tf.string, shape=(len(values),))
+    except ValueError:  # lone surrogates: TensorFlow's error is not the UnicodeEncodeError it stands for
+        encoded = [_SURROGATES.sub("\ufffd", v).encode() for v in values]
+        return tf.constant(encoded, tf.string, shape=(len(values),))
 
 
 def _find_bad_sentence(sentences: Sequence, name: str) -> None:

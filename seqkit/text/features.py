@@ -209,7 +209,7 @@ def learn_vocabulary(
         rare_from=int((word_counts > 1).sum()) + _FIRST,
     )
     known = set(vocabulary.words)
-    vocabulary.extra_words = [word for word in extra_words if word not in known]
+    vocabulary.extra_words = [word for word in dict.fromkeys(extra_words) if word not in known]
     if characters:
         points = tf.strings.unicode_decode(types, "UTF-8")
         weights = np.repeat(counts, points.row_lengths().numpy())

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 import os
+import zipfile
 from pathlib import Path
 
 import numpy as np
@@ -64,9 +65,14 @@ class Checkpoint:
                 arrays = {
                     name: [file[f"{name}.{i}"] for i in range(count)] for name, count in header["counts"].items()
                 }
-        except (OSError, ValueError, KeyError, EOFError):
+        except (OSError, ValueError, KeyError, TypeError, EOFError, zipfile.BadZipFile):
             return None  # not a checkpoint of ours: start afresh
         return {"history": header["history"], "arrays": arrays}
+
+    def read_seed(self) -> int | None:
+        """Return the seed of the run to resume, or None."""
+        state = self.read()
+        return int(state["arrays"]["seed"][0]) if state else None
 
     def finish(self) -> None:
         """Mark the run as finished; it keeps no arrays."""

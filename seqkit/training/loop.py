@@ -145,6 +145,7 @@ class TrainingLoop:
                 "optimizer": [v.numpy() for v in self.optimizer.variables],
                 "average": self.average.state() if self.average else [],
                 "best": self.best or [],
+                "seed": [np.array(self.seed)],
             },
         }
 

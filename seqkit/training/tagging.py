@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from numbers import Integral
+
+import keras
 import numpy as np
 import tensorflow as tf
 
@@ -11,10 +14,18 @@ from seqkit.training.averaging import WeightAverage
 from seqkit.training.batching import shuffled_batches, sorted_batches
 from seqkit.training.checkpoint import Checkpoint, fingerprint
 from seqkit.training.loop import TrainingLoop
-from seqkit.training.optimizer import make_optimizer
-from seqkit.training.token_batches import encode_rows, pad_flat, signature, token_tensors, vector_tensors
+from seqkit.training.optimizer import apply_gradients, make_optimizer
+from seqkit.training.token_batches import (
+    encode_rows,
+    pad_flat,
+    signature,
+    token_tensors,
+    token_vectors,
+    vector_tensors,
+)
 
 _PREDICTION_BATCH = 256
+_TABLE_BYTES = 2**28  # largest table of distinct tokens' inputs to the recurrence
 _ROWS = tf.TensorSpec([None], tf.int32)
 
 
@@ -43,7 +54,7 @@ def train_tagger(estimator, data, tag_ids: np.ndarray, weights: np.ndarray, held
     tags, weight = tf.constant(tag_ids), tf.constant(weights)
     optimizer = estimator.__dict__.get("_live_optimizer") if partial else None
     if optimizer is None:
-        optimizer = make_optimizer(estimator.optimizer, float(estimator.learning_rate), estimator.gradient_clip)
+        optimizer = make_optimizer(estimator.optimizer, float(estimator.learning_rate))
         optimizer.build(model.trainable_variables)
     if partial:
         estimator._live_optimizer = optimizer
@@ -55,8 +66,17 @@ def train_tagger(estimator, data, tag_ids: np.ndarray, weights: np.ndarray, held
             losses = model.head.loss(encoded, lengths, pad_flat(tags, positions, real), training=True)
             loss = tf.reduce_mean(losses * tf.gather(weight, rows))
         gradients = tape.gradient(loss, model.trainable_variables)
-        optimizer.apply([tf.convert_to_tensor(g) for g in gradients], model.trainable_variables)
+        apply_gradients(optimizer, gradients, model.trainable_variables, estimator.gradient_clip)
         return loss
+
+    checkpoint = None
+    if estimator.checkpoint_dir is not None and not partial:
+        checkpoint = _checkpoint(estimator, data, tag_ids, weights, held_out)
+        seed = checkpoint.read_seed()
+        if seed is not None and seed != estimator._seed:  # no integer was given as random_state: the first run's stands
+            estimator._seed = estimator._model_config["seed"] = seed
+            if held_out is not None and held_out[0] is not None:
+                held_out = estimator._validation(None, data, tag_ids)
 
     train_rows = np.arange(len(data))
     evaluate, metric = None, "score"
@@ -71,15 +91,6 @@ def train_tagger(estimator, data, tag_ids: np.ndarray, weights: np.ndarray, held
     train_rows = train_rows[data.lengths[train_rows] > 0]
     train_lengths = data.lengths[train_rows]
 
-    checkpoint = None
-    if estimator.checkpoint_dir is not None and not partial:
-        ignored = ("checkpoint_dir", "verbose", "random_state")
-        parameters = {k: v for k, v in estimator.get_params().items() if k not in ignored}
-        held = [] if held_out is None else [*held_out[1].fingerprint_parts(), held_out[2]]
-        checkpoint = Checkpoint(
-            estimator.checkpoint_dir,
-            fingerprint(parameters, estimator._seed, *data.fingerprint_parts(), tag_ids, weights, *held),
-        )
     loop = TrainingLoop(
         model,
         optimizer,
@@ -104,6 +115,22 @@ def train_tagger(estimator, data, tag_ids: np.ndarray, weights: np.ndarray, held
             estimator.history_.setdefault(name, []).extend(values)
     else:
         estimator.history_ = history
+
+
+def _checkpoint(estimator, data, tag_ids: np.ndarray, weights: np.ndarray, held_out) -> Checkpoint:
+    """Return the checkpoint of training these parameters on this data."""
+    parameters = estimator.get_params(deep=False)
+    for name in ("checkpoint_dir", "verbose"):  # they change nothing about the result
+        del parameters[name]
+    if hasattr(estimator.optimizer, "get_config"):
+        parameters["optimizer"] = keras.saving.serialize_keras_object(estimator.optimizer)
+    if not isinstance(estimator.random_state, Integral):
+        parameters["random_state"] = None  # the seed drawn from it is in the checkpoint
+    given = held_out is not None and held_out[0] is None
+    held = [*held_out[1].fingerprint_parts(), held_out[2]] if given else []
+    begin = estimator.model_.get_weights() if estimator.history_ else []  # of a warm start
+    parts = (*data.fingerprint_parts(), tag_ids, weights, *held, *begin)
+    return Checkpoint(estimator.checkpoint_dir, fingerprint(parameters, list(map(repr, estimator.classes_)), *parts))
 
 
 def _tensors(estimator, data) -> dict[str, tf.Tensor]:
@@ -145,13 +172,8 @@ def probabilities(estimator, data) -> np.ndarray:
 def _predict(estimator, data, what: str, rows=None, tensors=None):
     """Run batches of like length, longest first, and put the results back in order."""
     model = estimator.model_
-    tensors = _tensors(estimator, data) if tensors is None else tensors
-    function, characters = _functions(estimator, what, tensors)
-    if characters is not None:
-        # The characters of each distinct token are read once, not once in each batch.
-        tensors = {k: v for k, v in tensors.items() if k != "characters"} | {
-            "character_vectors": characters(tensors["characters"])
-        }
+    tensors = _for_prediction(estimator, _tensors(estimator, data) if tensors is None else tensors)
+    function = _function(estimator, what, tensors)
     rows = np.arange(len(data)) if rows is None else rows
     lengths = data.lengths[rows]
     starts = np.cumsum(lengths) - lengths
@@ -172,20 +194,46 @@ def _predict(estimator, data, what: str, rows=None, tensors=None):
     return first, second
 
 
-def _functions(estimator, what: str, tensors):
-    """Return the graph function and the one that encodes characters; traced once for a fitted model."""
+def _for_prediction(estimator, tensors):
+    """Replace what each distinct token is by what the network makes of it: computed once, not once in each batch.
+
+    That is its character vector; and where the recurrence allows it and memory is not too much, the whole of its input
+    to the recurrence.
+    """
+    model = estimator.model_
+    if "vectors" in tensors:
+        return tensors
+    shared = {name: tensors[name] for name in ("starts", "index")}
+    of_types = {name: value for name, value in tensors.items() if name not in shared}
+    types = len(of_types["words"])
+    wide = model.recurrent.can_scan and types * model.recurrent.output_dim * 16 < _TABLE_BYTES
+    key = "projected" if wide else "character_vectors"
+    if not wide and "characters" not in tensors:
+        return tensors
+    cache = estimator.__dict__.setdefault("_live_functions", {})
+    if key not in cache:
+
+        def project(of_types):
+            rows = tf.range(tf.shape(of_types["words"])[0])[None]
+            return model.recurrent.project(token_vectors(model.encoder, of_types, rows)[0])
+
+        def characters(of_types):
+            return model.encoder.encode_characters(of_types["characters"])
+
+        function = project if wide else characters
+        cache[key] = tf.function(function, input_signature=[signature(of_types)], autograph=False)
+    result = cache[key](of_types)
+    if wide:
+        return shared | {f"projected_{i}": table for i, table in enumerate(result)}
+    return shared | {k: v for k, v in of_types.items() if k != "characters"} | {key: result}
+
+
+def _function(estimator, what: str, tensors):
+    """Return the graph function of a kind of prediction; traced once for a fitted model."""
     model = estimator.model_
     cache = estimator.__dict__.setdefault("_live_functions", {})
-    has_characters = "characters" in tensors and model.encoder is not None and model.encoder.char_encoder is not None
-    if what not in cache:
-        specification = signature({k: v for k, v in tensors.items() if not (has_characters and k == "characters")})
-        characters = None
-        if has_characters:
-            specification["character_vectors"] = tf.TensorSpec([None, model.config["char_units"]], tf.float32)
-            characters = cache.get("characters") or tf.function(
-                model.encoder.encode_characters, input_signature=[tf.TensorSpec([None, None], tf.int32)], autograph=False
-            )
-            cache["characters"] = characters
+    key = (what, *sorted(tensors))
+    if key not in cache:
 
         def run(tensors, rows):
             encoded, _, _, lengths = encode_rows(model, tensors, rows)
@@ -194,5 +242,5 @@ def _functions(estimator, what: str, tensors):
             tags, scores = model.head.decode(encoded, lengths)
             return (tags, scores) if what == "decode_scores" else tags
 
-        cache[what] = tf.function(run, input_signature=[specification, _ROWS], autograph=False)
-    return cache[what], cache.get("characters")
+        cache[key] = tf.function(run, input_signature=[signature(tensors), _ROWS], autograph=False)
+    return cache[key]

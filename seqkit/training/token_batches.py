@@ -41,7 +41,7 @@ def _starts(lengths: np.ndarray) -> tf.Tensor:
 
 def signature(tensors: Tensors) -> dict[str, tf.TensorSpec]:
     """Describe `tensors` to ``tf.function``: every size is open except that of vectors and features."""
-    fixed = ("vectors", "features", "character_vectors")
+    fixed = ("vectors", "features", "character_vectors", "projected_0", "projected_1")
     return {
         name: tf.TensorSpec([None, value.shape[1]] if name in fixed else [None] * value.shape.rank, value.dtype)
         for name, value in tensors.items()
@@ -82,7 +82,9 @@ def encode_rows(model, tensors: Tensors, rows: tf.Tensor, training: bool = False
     model : seqkit.models.tagger.Tagger
         The model.
     tensors : dict
-        From `token_tensors` or `vector_tensors`; ``character_vectors`` [types, units] may stand for ``characters``.
+        From `token_tensors` or `vector_tensors`. In prediction ``character_vectors`` [types, units] may stand for
+        ``characters``, or ``projected_0`` and ``projected_1`` (the tables of `RecurrentStack.read_table`) for all that
+        is known of types.
     rows : tf.Tensor
         Row numbers, int32 [batch].
     training : bool
@@ -100,6 +102,9 @@ def encode_rows(model, tensors: Tensors, rows: tf.Tensor, training: bool = False
         vectors = tf.where(real[..., None], tf.gather(tensors["vectors"], positions), 0.0)
     else:
         types = pad_flat(tensors["index"], positions, real)
+        tables = [tensors[f"projected_{i}"] for i in range(2) if f"projected_{i}" in tensors]
+        if tables:
+            return model.recurrent.read_table(tables, types, lengths), positions, real, lengths
         vectors = token_vectors(model.encoder, tensors, types, training)
     return model.read(vectors, lengths, training=training), positions, real, lengths
 

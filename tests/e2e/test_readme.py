@@ -12,7 +12,7 @@ import pytest
 
 ROOT = Path(__file__).resolve().parents[2]
 README = (ROOT / "README.md").read_text(encoding="utf-8")
-KEEP = "import numpy as np; np.savez('kept.npz', X=X[:3], y=model.predict(X[:3]))"
+KEEP = "import numpy as np; np.savez('kept.npz', X=words[:3], y=model.predict(words[:3]))"
 COMPARE = (
     "import numpy as np; kept = np.load('kept.npz')\nnp.testing.assert_allclose(model.predict(kept['X']), kept['y'])"
 )

@@ -428,15 +428,15 @@ def test_results_do_not_depend_on_batch_padding_or_order(kwargs, masks):
 
 @pytest.mark.parametrize("width", [1, 2])
 def test_long_sequences_keep_their_digits(width):
-    """2,000 tokens: the running score is in the thousands, the differences that decide are far below 1."""
+    """1,000 tokens: the running score is in the hundreds, the differences that decide are far below 1."""
     head, rng = make(dtype="float32", beam_width=width, bidirectional=True, **IOB2)
     precise, _ = make(dtype="float64", beam_width=width, bidirectional=True, **IOB2)
-    x = rng.normal(size=(1, 2000, D))
-    tags, scores = graph(head.decode)(x, [2000])
-    exact_tags, exact_scores = graph(precise.decode)(x, [2000])
+    x = rng.normal(size=(1, 1000, D))
+    tags, scores = graph(head.decode)(x, [1000])
+    exact_tags, exact_scores = graph(precise.decode)(x, [1000])
     assert (tags.numpy() == exact_tags.numpy()).all()
     np.testing.assert_allclose(scores, exact_scores, atol=1e-4)
-    assert -float(head.loss(x, [2000], tags)[0]) < -1000
+    assert -float(head.loss(x, [1000], tags)[0]) < -500
 
 
 @pytest.mark.parametrize("shape", [(0, 3), (2, 0), (0, 0)])
@@ -581,21 +581,22 @@ np.testing.assert_allclose(scores, data["scores"], atol=1e-6)
 """
 
 SERVING = """
-import sys, numpy as np, tensorflow as tf
-loaded = tf.saved_model.load(sys.argv[1] + "/export")
+import sys, numpy as np
+from seqkit.export.runtime import Runtime
+model = Runtime(sys.argv[1] + "/export")
 data = np.load(sys.argv[1] + "/data.npz")
 for rows, steps in ((64, 6), (1, 6), (7, 3), (0, 6), (3, 0)):
     n = np.minimum(data["n"][:rows], steps)
-    tags, scores = loaded.decode(tf.constant(data["x"][:rows, :steps]), tf.constant(n))
-    assert tags.shape == scores.shape == (rows, steps)
+    answer = model.run("decode", {"features": data["x"][:rows, :steps], "lengths": n})
+    assert answer["tags"].shape == answer["scores"].shape == (rows, steps)
     if steps == 6:
-        np.testing.assert_array_equal(tags, data["tags"][:rows])
-        np.testing.assert_allclose(scores, data["scores"][:rows], atol=1e-6)
-assert not [name for name in sys.modules if name.startswith("seqkit")]
+        np.testing.assert_array_equal(answer["tags"], data["tags"][:rows])
+        np.testing.assert_allclose(answer["scores"], data["scores"][:rows], atol=1e-6)
+assert "tensorflow" not in sys.modules and "keras" not in sys.modules
 """
 
 
-def test_saved_model_and_keras_file_in_a_fresh_process(trained, tmp_path):
+def test_keras_file_and_cpp_runtime_in_fresh_processes(trained, tmp_path):
     model, head, x, n, _, _ = trained
     n = n.astype("int32")
     n[3] = 0
@@ -604,7 +605,11 @@ def test_saved_model_and_keras_file_in_a_fresh_process(trained, tmp_path):
     model.save(tmp_path / "m.keras")
     archive = keras.export.ExportArchive()
     archive.track(head)
-    archive.add_endpoint("decode", head.decode, input_signature=[
+
+    def decode(features, lengths):
+        return dict(zip(("tags", "scores"), head.decode(features, lengths), strict=True))
+
+    archive.add_endpoint("decode", decode, input_signature=[
         tf.TensorSpec([None, None, D], "float32"), tf.TensorSpec([None], "int32")])  # fmt: skip
     archive.write_out(tmp_path / "export", verbose=False)
     for script in (SCRIPT, SERVING):
