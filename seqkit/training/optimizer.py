@@ -46,6 +46,8 @@ class FusedAdam(keras.optimizers.Adam):
                 grad=tf.cast(gradient, dtype),
             )
             return
+        # Under plain `fit` a row comes once for each of its uses; the rule must see their sum.
+        gradient = _merge(gradient)
         rows, values = gradient.indices, tf.cast(gradient.values, dtype)
         m_rows = beta_1 * tf.gather(m, rows) + (1.0 - beta_1) * values
         v_rows = beta_2 * tf.gather(v, rows) + (1.0 - beta_2) * tf.square(values)

@@ -52,22 +52,13 @@ def train_tagger(estimator, data, tag_ids: np.ndarray, weights: np.ndarray, held
     model = estimator.model_
     tensors = _tensors(estimator, data)
     tags, weight = tf.constant(tag_ids), tf.constant(weights)
-    optimizer = estimator.__dict__.get("_live_optimizer") if partial else None
+    optimizer, step = estimator.__dict__.get("_live_step", (None, None)) if partial else (None, None)
     if optimizer is None:
         optimizer = make_optimizer(estimator.optimizer, float(estimator.learning_rate))
         optimizer.build(model.trainable_variables)
+        step = _step(model, optimizer, estimator.gradient_clip, tensors)
     if partial:
-        estimator._live_optimizer = optimizer
-
-    @tf.function(input_signature=[_ROWS], autograph=False)
-    def step(rows):
-        with tf.GradientTape() as tape:
-            encoded, positions, real, lengths = encode_rows(model, tensors, rows, training=True)
-            losses = model.head.loss(encoded, lengths, pad_flat(tags, positions, real), training=True)
-            loss = tf.reduce_mean(losses * tf.gather(weight, rows))
-        gradients = tape.gradient(loss, model.trainable_variables)
-        apply_gradients(optimizer, gradients, model.trainable_variables, estimator.gradient_clip)
-        return loss
+        estimator._live_step = optimizer, step
 
     checkpoint = None
     if estimator.checkpoint_dir is not None and not partial:
@@ -94,7 +85,7 @@ def train_tagger(estimator, data, tag_ids: np.ndarray, weights: np.ndarray, held
     loop = TrainingLoop(
         model,
         optimizer,
-        step,
+        lambda rows: step(tensors, tags, weight, rows),
         lambda rng: [train_rows[b] for b in shuffled_batches(train_lengths, estimator.batch_size, rng)],
         tokens=int(train_lengths.sum()),
         epochs=epochs,
@@ -115,6 +106,23 @@ def train_tagger(estimator, data, tag_ids: np.ndarray, weights: np.ndarray, held
             estimator.history_.setdefault(name, []).extend(values)
     else:
         estimator.history_ = history
+
+
+def _step(model, optimizer, gradient_clip: float | None, tensors):
+    """Return the graph function of an optimizer step; one serves all data of this kind."""
+    data = [signature(tensors), tf.TensorSpec([None], tf.int32), tf.TensorSpec([None], tf.float32)]
+
+    @tf.function(input_signature=[*data, _ROWS], autograph=False)
+    def step(tensors, tags, weight, rows):
+        with tf.GradientTape() as tape:
+            encoded, positions, real, lengths = encode_rows(model, tensors, rows, training=True)
+            losses = model.head.loss(encoded, lengths, pad_flat(tags, positions, real), training=True)
+            loss = tf.reduce_mean(losses * tf.gather(weight, rows))
+        gradients = tape.gradient(loss, model.trainable_variables)
+        apply_gradients(optimizer, gradients, model.trainable_variables, gradient_clip)
+        return loss
+
+    return step
 
 
 def _checkpoint(estimator, data, tag_ids: np.ndarray, weights: np.ndarray, held_out) -> Checkpoint:

@@ -31,7 +31,8 @@ def token_tensors(corpus: TokenCorpus, graph: TokenGraph) -> Tensors:
 def vector_tensors(sequences: list[np.ndarray], dim: int) -> Tensors:
     """Hold sequences of vectors, float [length, dim] each, as tensors ``starts`` and ``vectors`` [positions, dim]."""
     lengths = np.fromiter(map(len, sequences), np.int64, count=len(sequences))
-    flat = np.concatenate(sequences) if lengths.sum() else np.zeros((0, dim))
+    # One row at least, so that batches of empty sequences have something to gather.
+    flat = np.concatenate(sequences) if lengths.sum() else np.zeros((1, dim))
     return {"starts": _starts(lengths), "vectors": tf.constant(flat.astype(np.float32), shape=(len(flat), dim))}
 
 
