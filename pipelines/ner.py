@@ -151,6 +151,11 @@ def demo(text: str | None = None, output: Path = Path("saved_models/ner")) -> No
     output : Path, default saved_models/ner
         Folder of versions to export to.
     """
+    text = DEMO_TEXT if text is None else text
+    try:
+        text.encode()
+    except UnicodeEncodeError:  # bytes on the command line that are no UTF-8
+        raise ParameterError(f"--text must be valid UTF-8, got {text!r}.") from None
     import_tensorflow()
     from seqkit import SequenceTagger
     from seqkit.datasets import load_ner_sample
@@ -167,7 +172,6 @@ def demo(text: str | None = None, output: Path = Path("saved_models/ner")) -> No
     )
     screen.print(_report(tagger, sample.X_dev, sample.y_dev))
 
-    text = DEMO_TEXT if text is None else text
     (found,) = tagger.tag([text])
     screen.print(entity_text(text, found["entities"], color=screen.is_terminal))
 

@@ -76,10 +76,11 @@ def read_items(
 
         rows = iter_conll(path, token_column=token_column, tag_column=None, delimiter=_unescaped(delimiter))
         return ((tokens, {}) for tokens, _, _ in rows)
-    from seqkit.io.lines import read_lines
+    from seqkit.io.lines import read_lines, source_name
 
     if kind == "jsonl":
-        return (_json_item(path, number, line) for number, line in read_lines(path) if line.strip())
+        name = source_name(path)
+        return (_json_item(name, number, line) for number, line in read_lines(path) if line.strip())
     return ((line, {}) for _, line in read_lines(path))
 
 
@@ -186,11 +187,18 @@ def _tag_tokens(tagger: Any, items: Iterator[Item]) -> Iterator[dict[str, Any]]:
         yield {**fields, "text": text, "tokens": words, "tags": list(tags), "entities": entities}
 
 
-def _json_item(path: Path, number: int, line: str) -> Item:
+def _json_item(path: str, number: int, line: str) -> Item:
     try:
         record = json.loads(line)
     except json.JSONDecodeError as error:
         raise FormatError(path, number, f"not valid JSON ({error}). Expected one object a line.") from None
+    if "\\ud" in line.lower():  # JSON can spell half of a surrogate pair, which no text file can hold
+        try:
+            json.dumps(record, ensure_ascii=False).encode()
+        except UnicodeEncodeError:
+            raise FormatError(
+                path, number, "holds half of a surrogate pair (\\ud800 to \\udfff), no character."
+            ) from None
     value = record.get("tokens", record.get("text")) if isinstance(record, dict) else None
     words = isinstance(value, list) and all(isinstance(word, str) for word in value)
     if not words and not isinstance(value, str):

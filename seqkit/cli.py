@@ -83,12 +83,12 @@ def info(
     if as_json:
         typer.echo(json.dumps(manifest, ensure_ascii=False, indent=2))
         return
-    from rich.table import Table
-
-    table = Table.grid(padding=(0, 2))
-    for key, value in _flatten(manifest):
-        table.add_row(key, value)
-    console().print(table)
+    rows = _flatten(manifest)
+    width = max((len(key) for key, _ in rows), default=0)
+    screen = console()
+    for key, value in rows:
+        screen.print(f"{key:<{width}}  ", style="cyan", end="")
+        screen.print(value, soft_wrap=True)
 
 
 @app.command()

@@ -112,6 +112,7 @@ def test_only_what_is_needed_is_read():
         ("a.jsonl", b'{"text": "fine"}\n{"text": \n', 2, "not valid JSON"),
         ("a.jsonl", b'{"words": "fine"}\n', 1, '"text" or a list of strings "tokens"'),
         ("a.jsonl", b'\n["text"]\n', 2, '"text" or a list of strings "tokens"'),
+        ("a.jsonl", b'{"text": "\\uD83D\\uDE00 fine"}\n{"text": "x\\uD800"}\n', 2, "surrogate"),
         ("a.jsonl", b'{"tokens": ["a", 1]}\n', 1, '"text" or a list of strings "tokens"'),
     ],
 )

@@ -53,7 +53,8 @@ def make_cell(
     if name not in _CELLS:
         raise ParameterError(f"cell={name!r} is not known. Expected one of: {', '.join(CELL_NAMES)}.")
     module, cls = _CELLS[name]
-    kernel_seed, recurrent_seed, dropout_seed = (None, None, None) if seed is None else (seed, seed + 1, seed + 2)
+    kernel_seed, recurrent_seed, dropout_seed, output_seed = (None if seed is None else seed + k for k in range(4))
+    options = {"output_initializer": keras.initializers.GlorotUniform(output_seed)} if name == "jordan" else {}
     return getattr(importlib.import_module(module), cls)(
         units,
         activation=activation,
@@ -63,4 +64,5 @@ def make_cell(
         seed=dropout_seed,
         dtype=dtype,
         name=name,
+        **options,
     )

@@ -48,25 +48,22 @@ class LSTMCell(keras.layers.LSTMCell):
         Args:
             projected: Tensor [time, batch, 4 units], from `project`.
             state: ``[h_0, c_0]``, each [batch, units].
-            training: Whether recurrent dropout is active.
+            training: Whether recurrent dropout is active, and a gradient by hand is to be had. Without, the loop keeps
+                nothing but its outputs (TensorFlow can still differentiate it, more slowly).
 
         Returns:
             Tensor [time, batch, units]: ``h`` at every step.
         """
+        mask = None
+        kernel = tf.convert_to_tensor(self.recurrent_kernel)
+        if not training:
+            return _forward(projected, kernel, *state)
         if training and self.recurrent_dropout:
             # One mask for all steps of a sequence (Gal & Ghahramani 2016), scaled to keep the mean.
             keep = 1.0 - self.recurrent_dropout
             noise = keras.random.uniform((tf.shape(projected)[1], self.units), seed=self.seed_generator)
             mask = tf.cast(noise < keep, tf.float32) / keep
-        else:
-            mask = tf.ones([1, self.units])
-        return _lstm_scan(projected, tf.convert_to_tensor(self.recurrent_kernel), *state, mask)
-
-
-def _double_g(x: tf.Tensor) -> tf.Tensor:
-    """Double the block of gate g, so that one sigmoid serves all four gates: tanh(a) = 2 σ(2a) - 1."""
-    i, f, g, o = tf.split(x, 4, -1)
-    return tf.concat([i, f, 2.0 * g, o], -1)
+        return _lstm_scan(projected, kernel, *state, mask)
 
 
 def _array(steps: tf.Tensor, values: tf.Tensor | None = None) -> tf.TensorArray:
@@ -74,51 +71,89 @@ def _array(steps: tf.Tensor, values: tf.Tensor | None = None) -> tf.TensorArray:
     return array if values is None else array.unstack(values)
 
 
-@tf.custom_gradient
-def _lstm_scan(projected, recurrent_kernel, h0, c0, mask):
-    """Loop over [time, batch, 4 units] input products; ``mask`` [batch or 1, units] multiplies each ``h_{t-1}``."""
-    steps = tf.shape(projected)[0]
-    kernel2 = _double_g(recurrent_kernel)
-    inputs = _array(steps, _double_g(projected))
+# Most of what a small step costs is the number of its operations. So all four gates share one tanh, by
+# σ(a) = (1 + tanh(a / 2)) / 2 with the halves taken into the kernel beforehand, and the loops carry 2 h.
 
-    def step(t, h, c, gates, cells, hiddens):
-        s = tf.sigmoid(inputs.read(t) + tf.matmul(h * mask, kernel2))
-        i, f, g2, o = tf.split(s, 4, -1)
-        c = f * c + i * (2.0 * g2 - 1.0)
-        h = o * tf.tanh(c)
-        return t + 1, h, c, gates.write(t, s), cells.write(t, c), hiddens.write(t, h)
 
-    loop = (0, h0, c0, _array(steps), _array(steps), _array(steps))
-    *_, gates, cells, hiddens = tf.while_loop(lambda t, *_: t < steps, step, loop, maximum_iterations=steps)
-    gates, cells, hiddens = gates.stack(), cells.stack(), hiddens.stack()
+def _halves(units: int) -> tf.Tensor:
+    """Return what gates i, f, g, o are multiplied by before the shared tanh."""
+    return tf.constant([0.5] * 2 * units + [1.0] * units + [0.5] * units)
 
-    def gradient(d_hiddens):
-        # With δ for the gradient of what a gate's activation is applied to:
-        #   dc_t = dc_{t+1} ∘ f_{t+1} + dh_t ∘ o_t (1 - tanh² c_t),   δo_t = dh_t ∘ tanh(c_t) o_t (1 - o_t)
-        #   δi_t = dc_t ∘ g_t i_t (1 - i_t),  δf_t = dc_t ∘ c_{t-1} f_t (1 - f_t),  δg_t = dc_t ∘ i_t (1 - g_t²)
-        #   dh_{t-1} = δ_t Uᵀ.  Every factor but dh and dc is known beforehand, for all steps at once.
-        i, f, g2, o = tf.split(gates, 4, -1)
-        g = 2.0 * g2 - 1.0
+
+def _step(inputs: tf.Tensor, h2: tf.Tensor, c: tf.Tensor, kernel: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor, tf.Tensor]:
+    """Return the gates (after the tanh), ``2 h_t`` and ``c_t``."""
+    gates = tf.tanh(inputs + tf.matmul(h2, kernel))
+    i, f, g, o = tf.split(gates, 4, -1)
+    c = 0.5 * ((f + 1.0) * c + (i + 1.0) * g)
+    return gates, (o + 1.0) * tf.tanh(c), c
+
+
+def _forward(projected, recurrent_kernel, h0, c0):
+    """Loop over [time, batch, 4 units] input products; return ``h`` at every step."""
+    steps, half = tf.shape(projected)[0], _halves(recurrent_kernel.shape[0])
+    kernel, inputs = 0.5 * half * recurrent_kernel, _array(steps, half * projected)
+
+    def step(t, h2, c, outputs):
+        _, h2, c = _step(inputs.read(t), h2, c, kernel)
+        return t + 1, h2, c, outputs.write(t, h2)
+
+    loop = (0, 2.0 * h0, c0, _array(steps))
+    *_, outputs = tf.while_loop(lambda t, *_: t < steps, step, loop, maximum_iterations=steps)
+    return 0.5 * outputs.stack()
+
+
+def _lstm_scan(projected, recurrent_kernel, h0, c0, mask=None):
+    """Do as `_forward`, with a gradient by hand; a ``mask`` [batch, units] multiplies each ``h_{t-1}``."""
+    units = recurrent_kernel.shape[0]
+    half = _halves(units)
+
+    def before(h, h_first):
+        """Return ``h_{t-1}`` as the gates see it."""
+        shifted = tf.concat([h_first[None], h[:-1]], 0)
+        return shifted if mask is None else shifted * mask
+
+    @tf.custom_gradient
+    def scan(projected, recurrent_kernel, h0, c0):
+        steps = tf.shape(projected)[0]
+        kernel, inputs = 0.5 * half * recurrent_kernel, _array(steps, half * projected)
+
+        def step(t, h2, c, gates, cells):
+            gate, h2, c = _step(inputs.read(t), h2 if mask is None else h2 * mask, c, kernel)
+            return t + 1, h2, c, gates.write(t, gate), cells.write(t, c)
+
+        loop = (0, 2.0 * h0, c0, _array(steps), _array(steps))
+        *_, gates, cells = tf.while_loop(lambda t, *_: t < steps, step, loop, maximum_iterations=steps)
+        i, f, g, o = tf.split(gates.stack(), 4, -1)
+        i, f, o = 0.5 * i + 0.5, 0.5 * f + 0.5, 0.5 * o + 0.5
+        cells = cells.stack()
         tanh_c = tf.tanh(cells)
-        c_before = tf.concat([c0[None], cells[:-1]], 0)
-        h_before = tf.concat([h0[None], hiddens[:-1]], 0) * mask
-        from_h_to_c = _array(steps, o * (1.0 - tanh_c * tanh_c))
-        from_h_to_o = _array(steps, tanh_c * o * (1.0 - o))
-        from_c = _array(steps, tf.concat([g * i * (1.0 - i), c_before * f * (1.0 - f), i * (1.0 - g * g)], -1))
-        forget, d_outputs = _array(steps, f), _array(steps, d_hiddens)
+        hiddens = o * tanh_c
 
-        def step_back(t, dh, dc, deltas):
-            dh += d_outputs.read(t)
-            dc += dh * from_h_to_c.read(t)
-            delta = tf.concat([tf.concat([dc, dc, dc], -1) * from_c.read(t), dh * from_h_to_o.read(t)], -1)
-            dh = tf.matmul(delta, recurrent_kernel, transpose_b=True) * mask
-            return t - 1, dh, dc * forget.read(t), deltas.write(t, delta)
+        def gradient(d_hiddens):
+            # With δ for the gradient of what a gate's activation is applied to:
+            #   dc_t = dc_{t+1} ∘ f_{t+1} + dh_t ∘ o_t (1 - tanh² c_t),   δo_t = dh_t ∘ tanh(c_t) o_t (1 - o_t)
+            #   δi_t = dc_t ∘ g_t i_t (1 - i_t),  δf_t = dc_t ∘ c_{t-1} f_t (1 - f_t),  δg_t = dc_t ∘ i_t (1 - g_t²)
+            #   dh_{t-1} = δ_t Uᵀ.  Every factor but dh and dc is known beforehand, for all steps at once.
+            c_before = tf.concat([c0[None], cells[:-1]], 0)
+            h_to_c = _array(steps, o * (1.0 - tanh_c * tanh_c))
+            parts = [g * i * (1.0 - i), c_before * f * (1.0 - f), i * (1.0 - g * g), tanh_c * o * (1.0 - o)]
+            to_delta = _array(steps, tf.concat(parts, -1))
+            forget, d_outputs = _array(steps, f), _array(steps, d_hiddens)
 
-        loop = (steps - 1, tf.zeros_like(h0), tf.zeros_like(c0), _array(steps))
-        _, dh0, dc0, deltas = tf.while_loop(lambda t, *_: t >= 0, step_back, loop, maximum_iterations=steps)
-        deltas = deltas.stack()
-        units = recurrent_kernel.shape[0]
-        d_kernel = tf.matmul(tf.reshape(h_before, [-1, units]), tf.reshape(deltas, [-1, 4 * units]), transpose_a=True)
-        return deltas, d_kernel, dh0, dc0, tf.zeros_like(mask)
+            def step_back(t, dh, dc, deltas):
+                dh += d_outputs.read(t)
+                dc += dh * h_to_c.read(t)
+                delta = tf.concat([dc, dc, dc, dh], -1) * to_delta.read(t)
+                dh = tf.matmul(delta, recurrent_kernel, transpose_b=True)
+                return t - 1, dh if mask is None else dh * mask, dc * forget.read(t), deltas.write(t, delta)
 
-    return hiddens, gradient
+            loop = (steps - 1, tf.zeros_like(h0), tf.zeros_like(c0), _array(steps))
+            _, dh0, dc0, deltas = tf.while_loop(lambda t, *_: t >= 0, step_back, loop, maximum_iterations=steps)
+            deltas = deltas.stack()
+            seen = tf.reshape(before(hiddens, h0), [-1, units])
+            d_kernel = tf.matmul(seen, tf.reshape(deltas, [-1, 4 * units]), transpose_a=True)
+            return deltas, d_kernel, dh0, dc0
+
+        return hiddens, gradient
+
+    return scan(projected, recurrent_kernel, h0, c0)

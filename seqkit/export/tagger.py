@@ -57,39 +57,44 @@ class TaggerServing(tf.Module):
     def _from_text(self, text):
         cut = tokenize(text, self._mode)
         tokens, lengths = cut.tokens.to_tensor(""), tf.cast(cut.tokens.row_lengths(), tf.int32)
-        # An empty token would read as padding; the tokenizer makes none.
         answer = self._answer(tokens, lengths)
         offsets = {"starts": cut.starts.to_tensor(0), "ends": cut.ends.to_tensor(0)}
         return {"tokens": tokens, **answer, **offsets}
 
     def _from_tokens(self, tokens):
+        # "" pads behind the last token of a row; before that it is a token like any other, and is answered.
         return self._answer(tokens, _lengths(tokens))
 
     def _from_features(self, features, lengths):
         lengths = tf.clip_by_value(lengths, 0, tf.shape(features)[1])
-        real = tf.sequence_mask(lengths, tf.shape(features)[1])
-        return self._decode(tf.where(real[..., None], features, 0.0), lengths)
+        padded = _one_at_least(features, 2)
+        real = tf.sequence_mask(_one_at_least(lengths, 1), tf.shape(padded)[1])
+        return self._decode(tf.where(real[..., None], padded, 0.0), lengths, tf.shape(features)[1])
 
     def _answer(self, tokens, lengths):
         """Tag padded tokens [n, time]."""
-        # The graph below needs a step at least; what a batch of empty rows gets for it is cut off again.
-        time = tf.shape(tokens)[1]
-        padded = tf.pad(tokens, [[0, 0], [0, tf.maximum(1 - time, 0)]])
+        padded = _one_at_least(tokens, 2)
         distinct, place = tf.unique(tf.reshape(padded, [-1]))
         types = tf.reshape(place, tf.shape(padded))
         vectors = token_vectors(self._model.object.encoder, self._graph(distinct), types)
-        answer = self._decode(vectors, lengths)
-        return {
-            "tags": answer["tags"][:, :time],
-            "scores": answer["scores"][:, :time],
-            "lengths": lengths,
-        }
+        return self._decode(vectors, lengths, tf.shape(tokens)[1])
 
-    def _decode(self, vectors, lengths):
+    def _decode(self, vectors, lengths, time):
+        """Tag vectors that have a row and a step at least; the answer is cut to the rows and steps of the request."""
         model = self._model.object
-        tags, scores = model.head.decode(model.read(vectors, lengths), lengths)
-        real = tf.sequence_mask(lengths, tf.shape(vectors)[1])
-        return {"tags": tf.where(real, tf.gather(self._tags, tags), ""), "scores": scores, "lengths": lengths}
+        padded = _one_at_least(lengths, 1)
+        tags, scores = model.head.decode(model.read(vectors, padded), padded)
+        real = tf.sequence_mask(padded, tf.shape(vectors)[1])
+        tags = tf.where(real, tf.gather(self._tags, tags), "")
+        rows = tf.shape(lengths)[0]
+        return {"tags": tags[:rows, :time], "scores": scores[:rows, :time], "lengths": lengths}
+
+
+def _one_at_least(tensor, axes: int):
+    """Pad so that there is a row (and a step, for two axes): layers cannot do with none."""
+    missing = tf.maximum(1 - tf.shape(tensor)[:axes], 0)
+    ends = tf.concat([missing, tf.zeros([tensor.shape.rank - axes], tf.int32)], 0)
+    return tf.pad(tensor, tf.stack([tf.zeros_like(ends), ends], 1))
 
 
 def _lengths(tokens):

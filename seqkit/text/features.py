@@ -140,7 +140,8 @@ def valid_utf8(tokens: tf.Tensor) -> tf.Tensor:
 def normalize(tokens: tf.Tensor, lowercase: bool, digits: bool) -> tf.Tensor:
     """Return the form of tokens under which words are looked up."""
     if lowercase:
-        tokens = tf.strings.lower(tokens, encoding="utf-8")
+        # `lower` takes NUL for the end of the string.
+        tokens = tf.strings.lower(tf.strings.regex_replace(tokens, r"\x00", "\ufffd"), encoding="utf-8")
     return tf.strings.regex_replace(tokens, r"\p{Nd}", "0") if digits else tokens
 
 

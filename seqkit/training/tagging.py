@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from numbers import Integral
 
-import keras
 import numpy as np
 import tensorflow as tf
 
@@ -131,7 +130,8 @@ def _checkpoint(estimator, data, tag_ids: np.ndarray, weights: np.ndarray, held_
     for name in ("checkpoint_dir", "verbose"):  # they change nothing about the result
         del parameters[name]
     if hasattr(estimator.optimizer, "get_config"):
-        parameters["optimizer"] = keras.saving.serialize_keras_object(estimator.optimizer)
+        config = {k: v for k, v in estimator.optimizer.get_config().items() if k != "name"}  # Keras counts names up
+        parameters["optimizer"] = [type(estimator.optimizer).__name__, config]
     if not isinstance(estimator.random_state, Integral):
         parameters["random_state"] = None  # the seed drawn from it is in the checkpoint
     given = held_out is not None and held_out[0] is None

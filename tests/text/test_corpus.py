@@ -46,10 +46,10 @@ def test_ragged_text_equals_lists():
     np.testing.assert_array_equal(one.lengths, two.lengths)
 
 
-def test_lone_surrogates_become_question_marks():
-    assert encode_strings(["a\ud800", "é"]).numpy().tolist() == [b"a?", "é".encode()]
+def test_lone_surrogates_become_replacement_characters():
+    assert encode_strings(["a\ud800", "é"]).numpy().tolist() == ["a\ufffd".encode(), "é".encode()]
     corpus = corpus_from_tokens([["\ud800", "x"], ["\udfff"]])
-    assert restored(corpus) == [["?", "x"], ["?"]]
+    assert restored(corpus) == [["\ufffd", "x"], ["\ufffd"]]
 
 
 @pytest.mark.parametrize(

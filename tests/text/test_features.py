@@ -23,7 +23,7 @@ def category(character):
 
 
 def normal(token, lowercase=True, digits=True):
-    token = token.lower() if lowercase else token
+    token = token.lower().replace("\x00", "\ufffd") if lowercase else token
     return "".join("0" if digits and category(c) == "Nd" else c for c in token)
 
 

@@ -1,0 +1,152 @@
+"""The result for a sequence never depends on its batch: alone, among 512, padded further, shuffled, beside empty rows.
+
+`BUILDERS` lists the models; a new builder joins with one entry: a name, and a function that returns the model and a
+function from sequences (lists of integers from 1) to the model's input at a given padding.
+"""
+
+from collections.abc import Callable
+
+import numpy as np
+import pytest
+import tensorflow as tf
+
+from seqkit.models import build_tagger
+
+VOCABULARY, TAGS, LONGEST = 30, ["O", "B-A", "I-A", "B-B", "I-B"], 9
+FIXED = ("vectors", "features")  # inputs whose last size belongs to the model
+SMALL = {"units": 6, "word_dim": 5, "char_dim": 4, "char_units": 6, "feature_dim": 3, "seed": 0}
+
+
+def padded(sequences, time, value=0):
+    out = np.full((len(sequences), time), value, np.int32)
+    for row, sequence in zip(out, sequences, strict=True):
+        row[: len(sequence)] = sequence
+    return out
+
+
+def token_inputs(sequences, time, garbage=False):
+    """Words, characters and features that follow from the word; after the end zeros, or garbage."""
+    words = padded(sequences, time, VOCABULARY - 1 if garbage else 0)
+    # One more character column where there is more padding, so that the longest token differs too.
+    columns = [np.where(k <= words % 3, (words * (k + 2)) % 7 + 1, 0) for k in range(3)]
+    columns += [np.zeros_like(words)] * (time - LONGEST)
+    characters = np.where(words[..., None] > 0, np.stack(columns, -1), 0)
+    lengths = np.array([len(s) for s in sequences], np.int32)
+    features = np.stack([words % 4, words % 3], -1)
+    return {"words": words, "characters": characters, "features": features, "lengths": lengths}
+
+
+def vector_inputs(sequences, time, garbage=False):
+    table = np.random.default_rng(0).normal(size=(VOCABULARY, 4))
+    ids = padded(sequences, time)
+    real = ids[..., None] > 0
+    vectors = np.where(real, table[ids], np.nan if garbage else 0).astype(np.float32)
+    return {"vectors": vectors, "lengths": np.array([len(s) for s in sequences], np.int32)}
+
+
+def tagger(**options) -> Callable:
+    def make():
+        if "input_dim" in options:
+            return build_tagger(tags=TAGS, units=6, seed=0, **options), vector_inputs
+        return build_tagger(VOCABULARY, TAGS, characters=8, feature_sizes=[4, 3], **SMALL, **options), token_inputs
+
+    return make
+
+
+BUILDERS: dict[str, Callable] = {
+    "tagger: lstm, crf, both ways, cnn": tagger(cell="lstm", crf=True, char_encoder="cnn"),
+    "tagger: lstm, softmax, one way, rnn, 2 layers": tagger(
+        cell="lstm", crf=False, bidirectional=False, char_encoder="rnn", layers=2
+    ),
+    "tagger: gru, crf, both ways, rnn": tagger(cell="gru", crf=True, char_encoder="rnn"),
+    "tagger: gru, softmax, one way, cnn": tagger(cell="gru", crf=False, bidirectional=False, char_encoder="cnn"),
+    "tagger: elman, crf, one way, cnn": tagger(cell="elman", crf=True, bidirectional=False, char_encoder="cnn"),
+    "tagger: elman, softmax, both ways, cnn, 2 layers, learned state": tagger(
+        cell="elman", crf=False, layers=2, initial_state="learned"
+    ),
+    "tagger: jordan, both ways, cnn, beam": tagger(cell="jordan", beam_width=3),
+    "tagger: jordan, one way, rnn, 2 layers": tagger(
+        cell="jordan", bidirectional=False, char_encoder="rnn", layers=2, initial_state="learned"
+    ),
+    "tagger: vectors, lstm, crf, both ways": tagger(input_dim=4),
+    "tagger: vectors, gru, softmax, both ways": tagger(input_dim=4, cell="gru", crf=False),
+}
+
+
+@pytest.fixture(scope="module", params=BUILDERS, ids=str)
+def model(request):
+    """Return a function from sequences to lists of tags and of probabilities."""
+    built, inputs = BUILDERS[request.param]()
+    rng = np.random.default_rng(0)
+    for variable in built.trainable_variables:  # far from zero, so that every part has a say
+        variable.assign(rng.normal(0, 0.6, variable.shape))
+
+    def run(batch):
+        encoded, lengths = built.encode(batch)  # as `decode` and a call of the model do it
+        return built.head.decode(encoded, lengths)[0], built.head.probabilities(encoded, lengths)
+
+    example = inputs([[1]], LONGEST)
+    specification = {
+        name: tf.TensorSpec([None, None, value.shape[2]] if name in FIXED else [None] * value.ndim, value.dtype)
+        for name, value in example.items()
+    }
+    run = tf.function(run, input_signature=[specification])
+
+    def answer(sequences, time=LONGEST, garbage=False):
+        tags, probabilities = run(inputs(sequences, time, garbage))
+        rows = zip(sequences, tags.numpy(), probabilities.numpy(), strict=True)
+        return [(t[: len(s)].tolist(), p[: len(s)]) for s, t, p in rows]
+
+    return answer
+
+
+@pytest.fixture(scope="module")
+def sequences():
+    rng = np.random.default_rng(1)
+    drawn = [rng.integers(1, VOCABULARY, rng.integers(0, LONGEST + 1)).tolist() for _ in range(510)]
+    return [*drawn, [], rng.integers(1, VOCABULARY, LONGEST).tolist()]
+
+
+@pytest.fixture(scope="module")
+def together(model, sequences):
+    """What a batch of 512 gives."""
+    return model(sequences)
+
+
+def same(found, expected):
+    for (tags, probabilities), (other_tags, other_probabilities) in zip(found, expected, strict=True):
+        assert tags == other_tags
+        np.testing.assert_allclose(probabilities, other_probabilities, atol=1e-5)
+
+
+def test_probabilities_are_distributions_and_differ(together):
+    """Else the tests below would pass on a constant."""
+    flat = np.concatenate([p for _, p in together])
+    np.testing.assert_allclose(flat.sum(-1), 1, atol=1e-4)
+    assert flat.std(0).max() > 0.02
+    assert len({tag for tags, _ in together for tag in tags}) >= 3
+
+
+def test_alone(model, sequences, together):
+    for i in (0, 1, 2, 3, 510, 511):
+        same(model([sequences[i]]), [together[i]])
+
+
+def test_padded_further(model, sequences, together):
+    same(model(sequences[:40], time=LONGEST + 30), together[:40])
+
+
+def test_shuffled(model, sequences, together):
+    order = np.random.default_rng(2).permutation(512)
+    same(model([sequences[i] for i in order]), [together[i] for i in order])
+
+
+def test_beside_empty_rows(model, sequences, together):
+    found = model([[], *sequences[:3], [], []])
+    same(found[1:4], together[:3])
+    assert [tags for tags, _ in (found[0], *found[4:])] == [[], [], []]
+    assert model([[], []])[0][0] == []
+
+
+def test_garbage_after_the_end(model, sequences, together):
+    same(model(sequences[:40], time=LONGEST + 1, garbage=True), together[:40])
