@@ -1,4 +1,4 @@
-"""The recurrences in NumPy, written from the equations in the cells' docstrings, one sequence and one step at a time."""
+"""The recurrences in NumPy, written from the equations in the cells' docstrings: one sequence, one step at a time."""
 
 import numpy as np
 

@@ -10,7 +10,9 @@ from seqkit.cells.elman import ElmanCell
 
 
 def make(activation="tanh"):
-    layer = keras.layers.RNN(ElmanCell(4, activation=activation, dtype="float64"), return_sequences=True, dtype="float64")
+    layer = keras.layers.RNN(
+        ElmanCell(4, activation=activation, dtype="float64"), return_sequences=True, dtype="float64"
+    )
     layer.build((None, None, 3))
     rng = np.random.default_rng(0)
     layer.set_weights([rng.normal(0, 0.7, w.shape) for w in layer.weights])

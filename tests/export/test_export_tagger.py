@@ -44,8 +44,8 @@ def words(tmp_path_factory):
 
 @pytest.fixture(scope="module")
 def tagger(tiny_corpus, words):
-    """The default's parts, in small: LSTM both ways, CRF, character convolution, shapes; and pretrained vectors."""
-    return make(word_vectors=words).fit(tiny_corpus.X[:32], tiny_corpus.y[:32])
+    """LSTM both ways, CRF, characters read by a network, shapes, pretrained vectors."""
+    return make(word_vectors=words, char_encoder="rnn").fit(tiny_corpus.X[:32], tiny_corpus.y[:32])
 
 
 @pytest.fixture(scope="module")
@@ -178,30 +178,26 @@ def test_an_export_is_no_saved_estimator(folder):
         seqkit.SequenceTagger.load(folder)
 
 
-def test_jordan_network(tiny_corpus, tmp_path):
-    """Beam search, a character network and tokens of one character each, as a graph of stock ops."""
-    tagger = make(
-        cell="jordan", beam_width=3, bidirectional=False, char_encoder="rnn", shape_features=False, epochs=1,
-        tokenizer="characters", initial_state="learned",
-    )  # fmt: skip
-    tagger.fit(tiny_corpus.X[:16], tiny_corpus.y[:16])
-    with Runtime(tagger.export(tmp_path)) as runtime:
-        answer = ask(runtime, TEXTS)
-        assert rows(answer["tags"], answer["lengths"]) == tagger.predict(TEXTS)
-        for i, found in enumerate(tagger.tag(TEXTS)):
-            np.testing.assert_allclose(answer["scores"][i, : len(found["tags"])], found["scores"], atol=1e-4)
+NETWORKS = {
+    "elman": {},
+    "gru": {"initial_state": "learned"},
+    "jordan": {"beam_width": 3, "bidirectional": True},
+}
 
 
-def test_vectors_and_versions(tmp_path):
-    """Frames of two numbers, tags that are numbers; a second export, of another network, is version 2."""
+def test_vectors_networks_and_versions(tmp_path):
+    """Frames of two numbers, to numbers or to IOB tags; each further export is the next version."""
     rng = np.random.default_rng(0)
     X = [rng.normal(size=(n, 2)).astype(np.float32) for n in (3, 1, 5, 4)]
+    signs = [(x[:, 0] > 0).astype(int) for x in X]
     features = np.full((4, 6, 2), np.nan, np.float32)  # what stands behind the end does not matter
     for i, x in enumerate(X):
         features[i, : len(x)] = x
     lengths = np.array([3, 1, 5, 4], np.int32)
-    for version, cell in enumerate(("gru", "elman"), 1):
-        tagger = make(cell=cell, crf=False, bidirectional=False).fit(X, [(x[:, 0] > 0).astype(int) for x in X])
+    for version, (cell, parameters) in enumerate(NETWORKS.items(), 1):
+        tagger = make(**{"cell": cell, "crf": False, "bidirectional": False, **parameters})
+        names = ["I-X", "B-X"] if cell == "jordan" else [0, 1]
+        tagger.fit(X, [[names[sign] for sign in row] for row in signs])
         folder = tagger.export(tmp_path / "frames")
         assert folder == tmp_path / "frames" / str(version)
         with Runtime(folder) as runtime:
@@ -214,8 +210,13 @@ def test_vectors_and_versions(tmp_path):
             assert run(features[:0], lengths[:0])["tags"].shape[0] == 0
             assert run(features[:, :0], lengths)["tags"].shape == (4, 0)
         assert set(answer) == {"tags", "scores", "lengths"}
-        assert rows(answer["tags"], lengths) == [[str(tag) for tag in tags] for tags in tagger.predict(X)]
+        tags = tagger.predict(X)
+        assert rows(answer["tags"], lengths) == [[str(tag) for tag in row] for row in tags]
+        if cell == "jordan":
+            assert tagger.scheme_ == "iob2" and {row[0] for row in tags} == {"B-X"}  # no other legal beginning
+        columns = {tag: i for i, tag in enumerate(tagger.classes_)}
         for i, p in enumerate(tagger.predict_proba(X)):
-            np.testing.assert_allclose(answer["scores"][i, : len(p)], p.max(1), atol=1e-5)
+            expected = [p[j, columns[tag]] for j, tag in enumerate(tags[i])]
+            np.testing.assert_allclose(answer["scores"][i, : len(p)], expected, atol=1e-5)
         assert (nothing["tags"] == b"").all() and (nothing["scores"] == 0).all()
-    assert sorted(path.name for path in (tmp_path / "frames").iterdir()) == ["1", "2"]
+    assert sorted(path.name for path in (tmp_path / "frames").iterdir()) == ["1", "2", "3"]

@@ -185,7 +185,9 @@ def test_a_seed_gives_the_same_weights_and_every_matrix_its_own():
     kernels = [v.numpy() for v in one.trainable_variables if v.name.endswith("kernel")]
     for a, b in zip(one.trainable_variables, two.trainable_variables, strict=True):
         np.testing.assert_array_equal(a, b)
-    changed = [(a.numpy() != b.numpy()).any() for a, b in zip(one.weights, other.weights, strict=True) if "kernel" in a.name]
+    changed = [
+        (a.numpy() != b.numpy()).any() for a, b in zip(one.weights, other.weights, strict=True) if "kernel" in a.name
+    ]
     assert all(changed)
     assert all((a != b).any() for i, a in enumerate(kernels) for b in kernels[:i] if a.shape == b.shape)
 

@@ -36,7 +36,13 @@ def test_all_parts_side_by_side():
     first, second = encoder.feature_table.numpy()[:3], encoder.feature_table.numpy()[3:]
     for i, j in np.ndindex(WORDS.shape):
         word, (one, two) = WORDS[i, j], FEATURES[i, j]
-        parts = [encoder.word_table.numpy()[word], encoder.vector_table.numpy()[word], read[i, j], first[one], second[two]]
+        parts = [
+            encoder.word_table.numpy()[word],
+            encoder.vector_table.numpy()[word],
+            read[i, j],
+            first[one],
+            second[two],
+        ]
         np.testing.assert_array_equal(out[i, j], np.concatenate(parts))
 
 

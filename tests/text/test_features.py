@@ -13,8 +13,8 @@ from seqkit.text.features import FEATURES, TokenGraph, TokenVocabulary, learn_vo
 LONG = "Donau" + "dampf" * 30 + "schiff9"
 TOKENS = [
     "Ada", "ADA", "ada", "iPhone", "O'Neill", "U.S.A.", "X-ray", "AAAAbbbb1234", "1984", "3,14", "B2B",
-    "Émile", "ÉÉÉÉ", "straße", "Ωmega", "İstanbul", "ǅ", "北京大学", "北", "東京2020", "👩‍🚀", "🙂🙂🙂🙂", "é", "a\u0301bc",
-    "٣٤٥", "Ⅷ", "½", "_", "--", "...", "a\x00b", "\x00", "x", "ddddd", "uuuuXXXX", "\ufeffHi", LONG,
+    "Émile", "ÉÉÉÉ", "straße", "Ωmega", "İstanbul", "ǅ", "北京大学", "北", "東京2020", "👩‍🚀", "🙂🙂🙂🙂", "é",
+    "a\u0301bc", "٣٤٥", "Ⅷ", "½", "_", "--", "...", "a\x00b", "\x00", "x", "ddddd", "uuuuXXXX", "\ufeffHi", LONG,
 ]  # fmt: skip
 
 
@@ -57,7 +57,14 @@ def test_outward_features_equal_plain_python():
 
 
 def test_shapes_by_hand():
-    expected = {"Ada": "Xxx", "AAAAbbbb1234": "XXxxdd", "U.S.A.": "X.X.X.", "北京大学": "uu", "東京2020": "uudd", "½": "u"}
+    expected = {
+        "Ada": "Xxx",
+        "AAAAbbbb1234": "XXxxdd",
+        "U.S.A.": "X.X.X.",
+        "北京大学": "uu",
+        "東京2020": "uudd",
+        "½": "u",
+    }
     found = outward_features(tf.constant(list(expected)))["shape"].numpy()
     assert [value.decode() for value in found] == list(expected.values())
 

@@ -46,7 +46,7 @@ def by_hand(graph, rows, time, longest):
 
 
 def test_token_tensors(data):
-    corpus, graph, tensors = data
+    _, graph, tensors = data
     assert tensors["starts"].numpy().tolist() == [0, 5, 5, 7, 8, 11]
     assert not any(np.any(tensors[name][0]) for name in ("words", "characters", "features"))  # type 0 is padding
     flat = [token for sentence in SENTENCES for token in sentence]
