@@ -23,7 +23,7 @@ from seqkit.datasets import load_tagging, map_types
 SETTINGS: dict[str, dict] = {
     "mit_movie": {},
     "bc5cdr": {},
-    "wnut17": {},
+    "wnut17": {"word_dropout": 0.25, "dropout": 0.6},
     "wnut17+": {},
     "ud_english_ewt": {},
     "weibo_ner": {},
