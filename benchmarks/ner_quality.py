@@ -56,7 +56,8 @@ def load(name: str, with_test: bool):
             parts.append((X, map_types(y, _BTC)))
         X, y = load_tagging("wikigold", "all")
         parts.append((X, map_types(y, _WIKIGOLD)))
-        return (sum((p[0] for p in parts), []), sum((p[1] for p in parts), [])), dev, test
+        X, y = ([item for part in parts for item in part[k]] for k in (0, 1))
+        return (X, y), dev, test
     return (
         load_tagging(name, "train"),
         load_tagging(name, "dev"),

@@ -39,7 +39,9 @@ def main() -> None:
     train, dev, test = load("mit_movie", with_test=True)
     tokens = sum(map(len, test[0]))
     print(f"{datetime.date.today()}  mit_movie (eng), {options.epochs} epochs, seed {options.seed}", flush=True)
-    print("| cell | directions | decided by | dev F1 | test F1 | parameters | training tokens/s | prediction tokens/s |")
+    print(
+        "| cell | directions | decided by | dev F1 | test F1 | parameters | training tokens/s | prediction tokens/s |"
+    )
     print("|---|---|---|---|---|---|---|---|")
     for row in rows():
         tagger = SequenceTagger(**row, epochs=options.epochs, patience=None, random_state=options.seed, verbose=0)

@@ -14,8 +14,20 @@ _PUBLIC = {
     "SequenceTagger": "seqkit.estimators.tagger",
     "load": "seqkit.estimators.persistence",
 }
-_SUBPACKAGES = ("errors", "tags", "io", "datasets", "text", "cells", "layers", "models", "metrics", "training", "export",
-                "estimators")
+_SUBPACKAGES = (
+    "errors",
+    "tags",
+    "io",
+    "datasets",
+    "text",
+    "cells",
+    "layers",
+    "models",
+    "metrics",
+    "training",
+    "export",
+    "estimators",
+)
 
 __all__ = ["__version__", *_PUBLIC]
 

@@ -1,6 +1,6 @@
 """The exceptions of the toolkit.
 
-Each message says what is wrong, where (parameter, index, or file and line), what was expected, what came, and what to do.
+Each message says what is wrong, where (parameter, index, or file and line), what was expected, what came, what to do.
 Every class is also the built-in exception a caller would expect, so ``except ValueError`` keeps working.
 """
 

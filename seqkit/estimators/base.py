@@ -19,8 +19,8 @@ class BaseSequenceEstimator(BaseEstimator):
     """Base of the estimators.
 
     A subclass assigns its parameters in ``__init__``, lists what they may be in ``_parameter_constraints``, and keeps
-    the fitted ``keras.Model`` in ``model_``, which its ``_build_model`` can make again from ``_model_config``. What else
-    is fitted and plain is named in ``_plain_state``.
+    the fitted ``keras.Model`` in ``model_``, which its ``_build_model`` can make again from ``_model_config``. What
+    else is fitted and plain is named in ``_plain_state``.
     """
 
     #: Fitted attributes that go to JSON as they are.

@@ -84,7 +84,7 @@ def load(folder: str | os.PathLike, *, expected: type | None = None):
     folder = Path(folder)
     if (folder / "saved_model.pb").exists():
         raise ModelFileError(
-            f"{folder} is a SavedModel for serving, which cannot be loaded as an estimator. Load the folder that save() "
+            f"{folder} is a SavedModel for serving, which cannot be loaded as an estimator. Load the folder save() "
             "wrote, or run this one with TensorFlow Serving (python -m seqkit check shows its signatures)."
         )
     if not (folder / "config.json").is_file():
@@ -93,7 +93,9 @@ def load(folder: str | os.PathLike, *, expected: type | None = None):
     config = _read_json(folder / "config.json")
     if not isinstance(config, dict) or config.get("format") != FORMAT:
         got = config.get("format") if isinstance(config, dict) else type(config).__name__
-        raise ModelFileError(f"{folder}: format {got!r} is not known to seqkit {seqkit.__version__}, which reads {FORMAT}.")
+        raise ModelFileError(
+            f"{folder}: format {got!r} is not known to seqkit {seqkit.__version__}, which reads {FORMAT}."
+        )
     classes = dict(all_estimators())
     cls = classes.get(config.get("class"))
     if cls is None:

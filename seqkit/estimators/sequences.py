@@ -54,7 +54,9 @@ def as_list(X: object, name: str = "X") -> list:
     Series or DataFrame (a row is a sequence), or any other iterable.
     """
     if isinstance(X, str | bytes):
-        raise InputTypeError(f"{name} must be a list of sequences, got one string {X!r:.60}. Wrap it in a list: [{name}].")
+        raise InputTypeError(
+            f"{name} must be a list of sequences, got one string {X!r:.60}. Wrap it in a list: [{name}]."
+        )
     if isinstance(X, dict) or not isinstance(X, Iterable):
         raise InputTypeError(f"{name} must be a list of sequences, got {type(X).__name__}.")
     if hasattr(X, "to_numpy") and getattr(X, "ndim", 1) == 2:  # a data frame iterates over the names of its columns
@@ -79,7 +81,9 @@ def kind_of(items: list, name: str = "X") -> str | None:
         if item is None or isinstance(item, bytes) or not hasattr(item, "__len__"):
             got = "None" if item is None else f"{type(item).__name__} {item!r:.60}"
             hint = " Decode bytes first." if isinstance(item, bytes) else ""
-            raise InputTypeError(f"{name}[{i}] must be a string, a list of tokens, or an array (length, d); got {got}.{hint}")
+            raise InputTypeError(
+                f"{name}[{i}] must be a string, a list of tokens, or an array (length, d); got {got}.{hint}"
+            )
         if isinstance(item, np.ndarray) and item.dtype.kind in "biuf" and item.ndim:
             if item.ndim == 2 or len(item):
                 return "vectors"

@@ -274,8 +274,8 @@ class SequenceTagger(BaseSequenceEstimator):
         X, y : lists
             As in `fit`.
         classes : list, optional
-            All tags there will be, at the first call; by default those of ``y``. Later, new tags are an error; new words
-            are always unknown words.
+            All tags there will be, at the first call; by default those of ``y``. Later, new tags are an error; new
+            words are always unknown words.
         sample_weight : array of shape (n,), optional
             Weight of each sequence's loss.
 
@@ -309,9 +309,7 @@ class SequenceTagger(BaseSequenceEstimator):
 
         kind = None if fresh else getattr(self, "input_kind_", None)
         dim = None if fresh else getattr(self, "n_features_in_", None)
-        return check_sequences(
-            X, tokenizer=self.tokenizer, kind=kind, dim=dim, max_length=self.max_length, name=name
-        )
+        return check_sequences(X, tokenizer=self.tokenizer, kind=kind, dim=dim, max_length=self.max_length, name=name)
 
     def _flatten_tags(self, y, data, name="y") -> list:
         from seqkit.text.corpus import flatten_tags
@@ -423,7 +421,7 @@ class SequenceTagger(BaseSequenceEstimator):
             where = f"{name}[{j}]" if name == "classes" else f"{name}[{i}][{j}]"
             raise DataError(
                 f"{where} is {new!r}, a tag that was not there when fitting began. Known are: "
-                f"{', '.join(map(repr, self.classes_.tolist()))[:400]}. Give all tags at the start (classes= of partial_fit)."
+                f"{', '.join(map(repr, self.classes_.tolist()))[:400]}. Give all tags first (classes= of partial_fit)."
             ) from None
 
     def _validation(self, given, data, tag_ids):
@@ -528,7 +526,9 @@ class SequenceTagger(BaseSequenceEstimator):
             return []
         ids, scores = decode(self, data, scores=True)
         results = []
-        rows = zip(texts, tokenized, _split(self.classes_[ids], data.lengths), _split(scores, data.lengths), strict=True)
+        rows = zip(
+            texts, tokenized, _split(self.classes_[ids], data.lengths), _split(scores, data.lengths), strict=True
+        )
         for text, tokens, tags, tag_scores in rows:
             spans = entity_spans(tags, self.scheme_) if self.scheme_ else []
             entities = [
@@ -605,7 +605,9 @@ def _sorted_classes(flat: list) -> np.ndarray:
         distinct = list(dict.fromkeys(flat))
     except TypeError:
         bad = next(tag for tag in flat if getattr(tag, "__hash__", None) is None)
-        raise InputTypeError(f"Tags must be strings, numbers or other hashable values, got {type(bad).__name__}.") from None
+        raise InputTypeError(
+            f"Tags must be strings, numbers or other hashable values, got {type(bad).__name__}."
+        ) from None
     if any(tag is None for tag in distinct):
         raise InputTypeError("y holds None as a tag. Give every token a tag, such as 'O'.")
     try:

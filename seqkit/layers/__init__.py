@@ -1,0 +1,1 @@
+"""Keras layers: loops over time, encoders of tokens, heads of taggers."""

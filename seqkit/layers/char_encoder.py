@@ -43,7 +43,9 @@ class CharacterEncoder(keras.layers.Layer):
             from seqkit.layers.recurrent import RecurrentStack
 
             if units % 2:
-                raise ParameterError(f"char_units={units} must be even with char_encoder='rnn': half in each direction.")
+                raise ParameterError(
+                    f"char_units={units} must be even with char_encoder='rnn': half in each direction."
+                )
             self.reader = RecurrentStack(
                 "lstm", units // 2, seed=None if seed is None else seed + 7, dtype=self.dtype_policy, name="reader"
             )

@@ -347,8 +347,8 @@ def build_tagger(vocabulary_size: int = 0, tags: int | Sequence[str] = 2, **opti
         Whether a conditional random field decides the tags together; else a softmax decides each. None: yes, where the
         cell allows it (a Jordan network feeds its own tags back instead).
     dropout, recurrent_dropout : float
-        Share of features dropped before, between and after the recurrent layers (default 0.5), and of the fed-back state
-        (default 0).
+        Share of features dropped before, between and after the recurrent layers (default 0.5), and of the fed-back
+        state (default 0).
     initial_state : {"zeros", "learned"}
         State before the first step.
     word_dim : int, default 100

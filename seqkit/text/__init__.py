@@ -1,0 +1,1 @@
+"""Text to numbers, in graphs of core TensorFlow ops; word vectors."""

@@ -98,7 +98,7 @@ def _find_bad_sentence(sentences: Sequence, name: str) -> None:
         for j, token in enumerate(sentence):
             if not isinstance(token, str):
                 raise InputTypeError(
-                    f"{name}[{i}][{j}] must be a string, got {type(token).__name__} {token!r:.60}. Convert tokens with str()."
+                    f"{name}[{i}][{j}] must be a string, got {type(token).__name__} {token!r:.60}. Convert it with str()."
                 )
 
 
@@ -117,10 +117,10 @@ def flatten_tags(tags: Sequence[Sequence], lengths: np.ndarray, name: str = "y")
     for i, sentence in enumerate(tags):
         if isinstance(sentence, str | bytes) or not hasattr(sentence, "__len__"):
             raise InputTypeError(
-                f"{name}[{i}] must be a list of tags, one for each token; got {type(sentence).__name__} {sentence!r:.60}."
+                f"{name}[{i}] must be a list, one tag for each token; got {type(sentence).__name__} {sentence!r:.60}."
             )
         if len(sentence) != lengths[i]:
             raise DataError(
-                f"X[{i}] has {lengths[i]} tokens but {name}[{i}] has {len(sentence)} tags; expected one tag for each token."
+                f"X[{i}] has {lengths[i]} tokens but {name}[{i}] has {len(sentence)} tags; expected one for each token."
             )
     return list(chain.from_iterable(tags))

@@ -1,0 +1,1 @@
+"""Batches, the fit loop, optimizers, checkpoints."""

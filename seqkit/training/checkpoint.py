@@ -62,9 +62,7 @@ class Checkpoint:
                 header = json.loads(str(file["header"]))
                 if header["fingerprint"] != self.fingerprint or header["finished"]:
                     return None
-                arrays = {
-                    name: [file[f"{name}.{i}"] for i in range(count)] for name, count in header["counts"].items()
-                }
+                arrays = {name: [file[f"{name}.{i}"] for i in range(count)] for name, count in header["counts"].items()}
         except (OSError, ValueError, KeyError, TypeError, EOFError, zipfile.BadZipFile):
             return None  # not a checkpoint of ours: start afresh
         return {"history": header["history"], "arrays": arrays}

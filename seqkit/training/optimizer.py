@@ -57,7 +57,9 @@ class FusedAdam(keras.optimizers.Adam):
         weights.scatter_sub(tf.IndexedSlices(rate * m_rows / (tf.sqrt(v_rows) + epsilon), rows))
 
 
-def apply_gradients(optimizer: keras.optimizers.Optimizer, gradients: list, variables: list, clip: float | None) -> None:
+def apply_gradients(
+    optimizer: keras.optimizers.Optimizer, gradients: list, variables: list, clip: float | None
+) -> None:
     """Take an optimizer step.
 
     Parameters
@@ -72,7 +74,9 @@ def apply_gradients(optimizer: keras.optimizers.Optimizer, gradients: list, vari
         Largest norm of all gradients together (Pascanu et al. 2013).
     """
     sparse = isinstance(optimizer, FusedAdam)
-    gradients = [_merge(g) if sparse and isinstance(g, tf.IndexedSlices) else tf.convert_to_tensor(g) for g in gradients]
+    gradients = [
+        _merge(g) if sparse and isinstance(g, tf.IndexedSlices) else tf.convert_to_tensor(g) for g in gradients
+    ]
     if clip is not None:
         gradients, _ = tf.clip_by_global_norm(gradients, clip)
     optimizer.apply(gradients, variables)

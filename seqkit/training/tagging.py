@@ -28,7 +28,9 @@ _TABLE_BYTES = 2**28  # largest table of distinct tokens' inputs to the recurren
 _ROWS = tf.TensorSpec([None], tf.int32)
 
 
-def train_tagger(estimator, data, tag_ids: np.ndarray, weights: np.ndarray, held_out, epochs: int, partial: bool) -> None:
+def train_tagger(
+    estimator, data, tag_ids: np.ndarray, weights: np.ndarray, held_out, epochs: int, partial: bool
+) -> None:
     """Run the training loop on a `SequenceTagger` whose model is made.
 
     Parameters

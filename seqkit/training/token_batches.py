@@ -120,8 +120,6 @@ def token_vectors(encoder, tensors: Tensors, types: tf.Tensor, training: bool = 
         characters = tf.gather(tensors["characters"], distinct)
         longest = tf.maximum(tf.reduce_max(tf.math.count_nonzero(characters, 1)), 1)
         vectors = encoder.encode_characters(characters[:, :longest], training=training)
-        character_vectors = tf.reshape(
-            tf.gather(vectors, place), tf.concat([tf.shape(types), [vectors.shape[-1]]], 0)
-        )
+        character_vectors = tf.reshape(tf.gather(vectors, place), tf.concat([tf.shape(types), [vectors.shape[-1]]], 0))
     features = tf.gather(tensors["features"], types) if "features" in tensors else None
     return encoder(tf.gather(tensors["words"], types), features, character_vectors, training=training)
