@@ -98,7 +98,7 @@ def _find_bad_sentence(sentences: Sequence, name: str) -> None:
         for j, token in enumerate(sentence):
             if not isinstance(token, str):
                 raise InputTypeError(
-                    f"{name}[{i}][{j}] must be a string, got {type(token).__name__} {token!r:.60}. Convert it with str()."
+                    f"{name}[{i}][{j}] must be a string, got {type(token).__name__} {token!r:.60}. Use str()."
                 )
 
 
