@@ -190,6 +190,37 @@ def repair_tags(tags: Sequence[str], scheme: str = "iob2") -> list[str]:
     return tags_from_spans(entity_spans(tags, scheme), len(tags), scheme)
 
 
+def repair_corpus(sentences: Sequence[Sequence[str]], scheme: str) -> tuple[list[Sequence[str]], list[int]]:
+    """Make the tags of a corpus legal, without Python code per token where they are.
+
+    Parameters
+    ----------
+    sentences : sequence of sequences of str
+        The tags of every sentence.
+    scheme : {"iob1", "iob2", "iobes", "io"}
+        The scheme they should follow.
+
+    Returns
+    -------
+    sentences : list
+        The same, those that made illegal moves repaired by `repair_tags`.
+    repaired : list of int
+        Which those are.
+    """
+    ids, lengths, tags = flatten_tags(sentences)
+    start, moves, end = transition_masks(tags, scheme)
+    before = shift_within(ids, lengths, -1)
+    legal = np.where(before < 0, start[ids], moves[np.maximum(before, 0), ids]) if len(ids) else np.ones(0, bool)
+    last = np.cumsum(lengths)[lengths > 0] - 1
+    legal[last] &= end[ids[last]]
+    row = np.repeat(np.arange(len(lengths)), lengths)
+    repaired = np.unique(row[~legal]).tolist()
+    sentences = list(sentences)
+    for i in repaired:
+        sentences[i] = repair_tags(list(sentences[i]), scheme)
+    return sentences, repaired
+
+
 def flatten_tags(sentences: Sequence[Sequence[str]]) -> tuple[np.ndarray, np.ndarray, list[str]]:
     """Turn lists of tags into flat ids, without Python code per token.
 

@@ -7,7 +7,15 @@ import numpy as np
 import pytest
 
 from seqkit.errors import DataError, InputTypeError, ParameterError, SeqkitError
-from seqkit.tags import convert_tags, entity_spans, infer_scheme, repair_tags, tags_from_spans, transition_masks
+from seqkit.tags import (
+    convert_tags,
+    entity_spans,
+    infer_scheme,
+    repair_corpus,
+    repair_tags,
+    tags_from_spans,
+    transition_masks,
+)
 
 # One sentence, its entities, and how each scheme writes it.
 ENTITIES = [(0, 1, "PER"), (1, 3, "PER"), (4, 7, "creative-work"), (7, 8, "LOC")]
@@ -167,3 +175,12 @@ def test_errors_name_what_is_wrong(call, error, words):
     with pytest.raises(error, match=words) as caught:
         call()
     assert isinstance(caught.value, SeqkitError)
+
+
+def test_repair_corpus_touches_only_illegal_sentences():
+    legal, illegal, dead_end = ["B-X", "I-X", "O"], ["O", "I-X", "I-Y"], ["B-X"]
+    repaired, which = repair_corpus([legal, illegal, [], dead_end], "iob2")
+    assert which == [1]
+    assert repaired == [legal, ["O", "B-X", "B-Y"], [], dead_end]
+    assert repair_corpus([["O", "B-X"], ["S-X"]], "iobes") == ([["O", "S-X"], ["S-X"]], [0])
+    assert repair_corpus([[], []], "iob2") == ([[], []], [])

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Iterable, Iterator, Sequence
-from itertools import islice
+from itertools import chain, islice
 from numbers import Integral, Real
 from pathlib import Path
 
@@ -112,6 +113,8 @@ class SequenceTagger(BaseSequenceEstimator):
         The scheme of the tags.
     n_features_in_ : int
         Size of each vector; for vectors only.
+    vector_coverage_ : seqkit.text.vectors.Coverage
+        With ``word_vectors``: how much of the training vocabulary has a vector; ``print`` shows a report.
 
     Examples
     --------
@@ -260,7 +263,10 @@ class SequenceTagger(BaseSequenceEstimator):
             raise DataError("X holds no tokens at all: there is nothing to fit.")
         weights = _check_weights(sample_weight, len(data))
         if not continues:
-            self._start(data, flat, y)
+            self._choose_scheme(y)
+        y, flat = self._legal(y, flat)
+        if not continues:
+            self._start(data, flat)
         tag_ids = self._tag_ids(y, flat)
         held_out = self._validation(validation_data, data, tag_ids)
         self._train(data, tag_ids, weights, held_out, self.epochs)
@@ -291,9 +297,14 @@ class SequenceTagger(BaseSequenceEstimator):
         if fresh:
             if not flat and classes is None:
                 raise DataError("The first call of partial_fit needs data with tokens, or classes=.")
-            self._start(data, flat, y, classes)
+            # Where all tags are given, those that do not occur yet tell of the scheme too.
+            self._choose_scheme(y if classes is None else [*y, *([tag] for tag in classes)])
+            y, flat = self._legal(y, flat)
+            self._start(data, flat, classes)
         elif classes is not None:
             self._tag_ids([list(classes)], list(classes), "classes")
+        if not fresh:
+            y, flat = self._legal(y, flat)
         try:
             tag_ids = self._tag_ids(y, flat)
         except DataError:
@@ -316,15 +327,32 @@ class SequenceTagger(BaseSequenceEstimator):
 
         return flatten_tags(y, data.lengths, name)
 
-    def _start(self, data, flat: list, y, classes=None) -> None:
-        """Learn vocabulary and tags, and make a fresh model."""
+    def _choose_scheme(self, y) -> None:
         from seqkit.tags import infer_scheme
 
+        self.scheme_ = infer_scheme(y) if self.scheme == "auto" else self.scheme
+
+    def _legal(self, y, flat: list) -> tuple:
+        """Repair tags that the scheme does not allow, which no path of the model could give, and say so."""
+        from seqkit.tags import repair_corpus
+
+        if self.scheme_ is None or not all(isinstance(tag, str) for tag in set(flat)):
+            return y, flat
+        repaired_y, repaired = repair_corpus(y, self.scheme_)
+        if not repaired:
+            return y, flat
+        warnings.warn(
+            f"The tags of {len(repaired)} sequences, the first of them y[{repaired[0]}], are not legal {self.scheme_}; "
+            "they were read as conlleval does (I-X that continues nothing begins an entity). scheme= says another one.",
+            UserWarning,
+            stacklevel=3,
+        )
+        return repaired_y, list(chain.from_iterable(repaired_y))
+
+    def _start(self, data, flat: list, classes=None) -> None:
+        """Learn vocabulary and tags, and make a fresh model."""
         self.input_kind_ = "vectors" if data.kind == "vectors" else "tokens"
         self.classes_ = _sorted_classes(flat if classes is None else list(classes))
-        # Where all tags are given, those that do not occur yet tell of the scheme too.
-        tagged = [*y, *([tag] for tag in self.classes_)] if classes is not None else y
-        self.scheme_ = infer_scheme(tagged) if self.scheme == "auto" else self.scheme
         self._seed = self._draw_seed()
         options = dict(
             tags=_tag_names(self.classes_, self.scheme_),

@@ -94,7 +94,7 @@ def test_folder(full, saved):
 def test_saved_again(fast, full, saved, tmp_path):
     target = shutil.copytree(saved, tmp_path / "tagger")
     assert fast.save(target) == target
-    assert seqkit.load(target).cell == "elman"
+    assert seqkit.load(target).cell == "jordan"
     assert sorted(os.listdir(tmp_path)) == ["tagger"]
 
 

@@ -60,7 +60,7 @@ def test_not_fitted(make, tmp_path):
 def test_grid_search(make, tiny_corpus):
     """The better parameter wins; what is refitted predicts."""
     X, y = tiny_corpus.X[:16], tiny_corpus.y[:16]
-    search = GridSearchCV(make(epochs=20, dropout=0.0), {"learning_rate": [1e-9, 0.1]}, cv=2)
+    search = GridSearchCV(make(epochs=20), {"learning_rate": [1e-9, 0.1]}, cv=2)
     search.fit(X, y)
     assert search.best_params_ == {"learning_rate": 0.1}
     assert search.best_score_ > 0.5
