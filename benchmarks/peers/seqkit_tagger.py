@@ -21,8 +21,7 @@ class SeqkitTagger(Peer):
     batch_size : int
         Sentences a batch in training.
     shape_features : bool
-        The toolkit's own default adds affixes and shape to what the peers see, which costs it time; False leaves the
-        same inputs as theirs.
+        The toolkit's own default adds affixes and shape to what the peers see; False leaves the same inputs as theirs.
     random_state : int
         Seed.
     """
@@ -36,7 +35,7 @@ class SeqkitTagger(Peer):
         char: int = 50,
         hidden: int = 200,
         batch_size: int = 32,
-        shape_features: bool = True,
+        shape_features: bool = False,
         random_state: int = 0,
     ):
         self.random_state = random_state

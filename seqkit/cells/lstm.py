@@ -35,18 +35,14 @@ class LSTMCell(keras.layers.LSTMCell):
             and not self.dropout
         )
 
-    def project(self, inputs: tf.Tensor) -> tf.Tensor:
-        """Return the part of all gates that needs no recurrence, ``W x + b``: [..., dim] to [..., 4 units]."""
-        return tf.tensordot(inputs, tf.convert_to_tensor(self.kernel), 1) + tf.convert_to_tensor(self.bias)
-
-    def scan(self, projected: tf.Tensor, state: list[tf.Tensor], training: bool = False) -> tf.Tensor:
+    def scan(self, inputs: tf.Tensor, state: list[tf.Tensor], training: bool = False) -> tf.Tensor:
         """Run the cell over a whole sequence.
 
-        Equal to stepping with `call`, and faster in training: the input products of all steps are one matrix product
-        (`project`), and so is the gradient of ``U``; the loop backwards holds only what is recurrent.
+        Equal to stepping with `call`, and faster: one matrix product a step for input and state of all gates, and in
+        training a gradient by hand, whose loop holds only what is recurrent.
 
         Args:
-            projected: Tensor [time, batch, 4 units], from `project`.
+            inputs: Tensor [time, batch, dim].
             state: ``[h_0, c_0]``, each [batch, units].
             training: Whether recurrent dropout is active, and a gradient by hand is to be had. Without, the loop keeps
                 nothing but its outputs (TensorFlow can still differentiate it, more slowly).
@@ -54,25 +50,49 @@ class LSTMCell(keras.layers.LSTMCell):
         Returns:
             Tensor [time, batch, units]: ``h`` at every step.
         """
-        mask = None
-        kernel = tf.convert_to_tensor(self.recurrent_kernel)
-        if not training:
-            return _forward(projected, kernel, *state)
-        if training and self.recurrent_dropout:
-            # One mask for all steps of a sequence (Gal & Ghahramani 2016), scaled to keep the mean.
-            keep = 1.0 - self.recurrent_dropout
-            noise = keras.random.uniform((tf.shape(projected)[1], self.units), seed=self.seed_generator)
-            mask = tf.cast(noise < keep, tf.float32) / keep
-        return _lstm_scan(projected, kernel, *state, mask)
+        weights = [tf.convert_to_tensor(w) for w in (self.kernel, self.recurrent_kernel, self.bias)]
+        if training:
+            mask = None
+            if self.recurrent_dropout:
+                # One mask for all steps of a sequence (Gal & Ghahramani 2016), scaled to keep the mean.
+                keep = 1.0 - self.recurrent_dropout
+                noise = keras.random.uniform((tf.shape(inputs)[1], self.units), seed=self.seed_generator)
+                mask = tf.cast(noise < keep, tf.float32) / keep
+            return _lstm_scan(inputs, *weights, *state, mask)
+        joined, bias = _join(*weights)
+        steps = tf.shape(inputs)[0]
+        each = _array(steps, inputs)
+        return _forward(lambda t, h2: _gates(each.read(t), h2, joined, bias), steps, *state)
 
+    def project(self, inputs: tf.Tensor) -> tf.Tensor:
+        """Return the part of the gates that needs no recurrence, for `scan_rows`: [rows, dim] to [rows, 4 units]."""
+        half = _halves(self.units)
+        return tf.matmul(inputs, half * tf.convert_to_tensor(self.kernel)) + half * tf.convert_to_tensor(self.bias)
 
-def _array(steps: tf.Tensor, values: tf.Tensor | None = None) -> tf.TensorArray:
-    array = tf.TensorArray(tf.float32, size=steps)
-    return array if values is None else array.unstack(values)
+    def scan_rows(self, projected: tf.Tensor, rows: tf.Tensor, state: list[tf.Tensor]) -> tf.Tensor:
+        """Do as `scan` on ``gather(inputs, rows)``, given ``projected = project(inputs)``, in prediction.
+
+        Where many steps share a few distinct inputs (the words of a text), their products are made once.
+
+        Args:
+            projected: Tensor [inputs, 4 units].
+            rows: Integer tensor [time, batch].
+            state: ``[h_0, c_0]``, each [batch, units].
+
+        Returns:
+            Tensor [time, batch, units].
+        """
+        steps = tf.shape(rows)[0]
+        kernel = 0.5 * _halves(self.units) * tf.convert_to_tensor(self.recurrent_kernel)
+        each = tf.TensorArray(rows.dtype, size=steps).unstack(rows)
+        return _forward(
+            lambda t, h2: tf.tanh(tf.gather(projected, each.read(t)) + tf.matmul(h2, kernel)), steps, *state
+        )
 
 
 # Most of what a small step costs is the number of its operations. So all four gates share one tanh, by
-# σ(a) = (1 + tanh(a / 2)) / 2 with the halves taken into the kernel beforehand, and the loops carry 2 h.
+# σ(a) = (1 + tanh(a / 2)) / 2 with the halves taken into the weights beforehand; input and state share one matrix
+# product, into which TensorFlow fuses bias and tanh; and the loops carry 2 h.
 
 
 def _halves(units: int) -> tf.Tensor:
@@ -80,21 +100,33 @@ def _halves(units: int) -> tf.Tensor:
     return tf.constant([0.5] * 2 * units + [1.0] * units + [0.5] * units)
 
 
-def _step(inputs: tf.Tensor, h2: tf.Tensor, c: tf.Tensor, kernel: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor, tf.Tensor]:
-    """Return the gates (after the tanh), ``2 h_t`` and ``c_t``."""
-    gates = tf.tanh(inputs + tf.matmul(h2, kernel))
+def _join(kernel: tf.Tensor, recurrent_kernel: tf.Tensor, bias: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
+    """Return the weights of ``[x_t, 2 h_{t-1}]`` and the bias, halves included."""
+    half = _halves(recurrent_kernel.shape[0])
+    return half * tf.concat([kernel, 0.5 * recurrent_kernel], 0), half * bias
+
+
+def _gates(x: tf.Tensor, h2: tf.Tensor, joined: tf.Tensor, bias: tf.Tensor) -> tf.Tensor:
+    return tf.tanh(tf.nn.bias_add(tf.matmul(tf.concat([x, h2], -1), joined), bias))
+
+
+def _advance(gates: tf.Tensor, c: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
+    """Return ``2 h_t`` and ``c_t`` from gates after the shared tanh."""
     i, f, g, o = tf.split(gates, 4, -1)
     c = 0.5 * ((f + 1.0) * c + (i + 1.0) * g)
-    return gates, (o + 1.0) * tf.tanh(c), c
+    return (o + 1.0) * tf.tanh(c), c
 
 
-def _forward(projected, recurrent_kernel, h0, c0):
-    """Loop over [time, batch, 4 units] input products; return ``h`` at every step."""
-    steps, half = tf.shape(projected)[0], _halves(recurrent_kernel.shape[0])
-    kernel, inputs = 0.5 * half * recurrent_kernel, _array(steps, half * projected)
+def _array(steps: tf.Tensor, values: tf.Tensor | None = None) -> tf.TensorArray:
+    array = tf.TensorArray(tf.float32, size=steps)
+    return array if values is None else array.unstack(values)
+
+
+def _forward(gates, steps: tf.Tensor, h0: tf.Tensor, c0: tf.Tensor) -> tf.Tensor:
+    """Return ``h`` at every step, where ``gates(t, 2 h_{t-1})`` makes the gates of step ``t``."""
 
     def step(t, h2, c, outputs):
-        _, h2, c = _step(inputs.read(t), h2, c, kernel)
+        h2, c = _advance(gates(t, h2), c)
         return t + 1, h2, c, outputs.write(t, h2)
 
     loop = (0, 2.0 * h0, c0, _array(steps))
@@ -102,23 +134,19 @@ def _forward(projected, recurrent_kernel, h0, c0):
     return 0.5 * outputs.stack()
 
 
-def _lstm_scan(projected, recurrent_kernel, h0, c0, mask=None):
-    """Do as `_forward`, with a gradient by hand; a ``mask`` [batch, units] multiplies each ``h_{t-1}``."""
-    units = recurrent_kernel.shape[0]
-    half = _halves(units)
-
-    def before(h, h_first):
-        """Return ``h_{t-1}`` as the gates see it."""
-        shifted = tf.concat([h_first[None], h[:-1]], 0)
-        return shifted if mask is None else shifted * mask
+def _lstm_scan(inputs, kernel, recurrent_kernel, bias, h0, c0, mask=None):
+    """Run over [time, batch, dim] inputs with a gradient by hand; a ``mask`` [batch, units] multiplies each h_{t-1}."""
+    dim, units = kernel.shape[0], recurrent_kernel.shape[0]
 
     @tf.custom_gradient
-    def scan(projected, recurrent_kernel, h0, c0):
-        steps = tf.shape(projected)[0]
-        kernel, inputs = 0.5 * half * recurrent_kernel, _array(steps, half * projected)
+    def scan(inputs, kernel, recurrent_kernel, bias, h0, c0):
+        steps = tf.shape(inputs)[0]
+        joined, joined_bias = _join(kernel, recurrent_kernel, bias)
+        each = _array(steps, inputs)
 
         def step(t, h2, c, gates, cells):
-            gate, h2, c = _step(inputs.read(t), h2 if mask is None else h2 * mask, c, kernel)
+            gate = _gates(each.read(t), h2 if mask is None else h2 * mask, joined, joined_bias)
+            h2, c = _advance(gate, c)
             return t + 1, h2, c, gates.write(t, gate), cells.write(t, c)
 
         loop = (0, 2.0 * h0, c0, _array(steps), _array(steps))
@@ -139,21 +167,25 @@ def _lstm_scan(projected, recurrent_kernel, h0, c0, mask=None):
             parts = [g * i * (1.0 - i), c_before * f * (1.0 - f), i * (1.0 - g * g), tanh_c * o * (1.0 - o)]
             to_delta = _array(steps, tf.concat(parts, -1))
             forget, d_outputs = _array(steps, f), _array(steps, d_hiddens)
+            transposed = tf.transpose(recurrent_kernel)
 
             def step_back(t, dh, dc, deltas):
                 dh += d_outputs.read(t)
                 dc += dh * h_to_c.read(t)
                 delta = tf.concat([dc, dc, dc, dh], -1) * to_delta.read(t)
-                dh = tf.matmul(delta, recurrent_kernel, transpose_b=True)
+                dh = tf.matmul(delta, transposed)
                 return t - 1, dh if mask is None else dh * mask, dc * forget.read(t), deltas.write(t, delta)
 
             loop = (steps - 1, tf.zeros_like(h0), tf.zeros_like(c0), _array(steps))
             _, dh0, dc0, deltas = tf.while_loop(lambda t, *_: t >= 0, step_back, loop, maximum_iterations=steps)
-            deltas = deltas.stack()
-            seen = tf.reshape(before(hiddens, h0), [-1, units])
-            d_kernel = tf.matmul(seen, tf.reshape(deltas, [-1, 4 * units]), transpose_a=True)
-            return deltas, d_kernel, dh0, dc0
+            deltas = tf.reshape(deltas.stack(), [-1, 4 * units])
+            h_before = tf.concat([h0[None], hiddens[:-1]], 0)
+            seen = tf.reshape(h_before if mask is None else h_before * mask, [-1, units])
+            d_inputs = tf.reshape(tf.matmul(deltas, kernel, transpose_b=True), tf.shape(inputs))
+            d_kernel = tf.matmul(tf.reshape(inputs, [-1, dim]), deltas, transpose_a=True)
+            d_recurrent = tf.matmul(seen, deltas, transpose_a=True)
+            return d_inputs, d_kernel, d_recurrent, tf.reduce_sum(deltas, 0), dh0, dc0
 
         return hiddens, gradient
 
-    return scan(projected, recurrent_kernel, h0, c0)
+    return scan(inputs, kernel, recurrent_kernel, bias, h0, c0)

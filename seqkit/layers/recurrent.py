@@ -66,8 +66,8 @@ class Recurrent(keras.layers.Layer):
         if initial_state is None:
             initial_state = self.first_state(tf.shape(inputs)[0])
         if self.can_scan:
-            projected = self.cell.project(tf.transpose(inputs, [1, 0, 2]))
-            outputs = tf.transpose(self.cell.scan(projected, initial_state, training=training), [1, 0, 2])
+            outputs = self.cell.scan(tf.transpose(inputs, [1, 0, 2]), initial_state, training=training)
+            outputs = tf.transpose(outputs, [1, 0, 2])
         else:
             outputs = self.loop(inputs, initial_state=initial_state, training=training)
         return reverse(outputs, lengths) if self.backward else outputs
@@ -100,8 +100,8 @@ class Recurrent(keras.layers.Layer):
         """
         if self.backward:
             rows = reverse(rows, lengths)
-        projected = tf.gather(table, tf.transpose(rows))
-        outputs = tf.transpose(self.cell.scan(projected, self.first_state(tf.shape(rows)[0])), [1, 0, 2])
+        outputs = self.cell.scan_rows(table, tf.transpose(rows), self.first_state(tf.shape(rows)[0]))
+        outputs = tf.transpose(outputs, [1, 0, 2])
         return reverse(outputs, lengths) if self.backward else outputs
 
     def get_config(self):

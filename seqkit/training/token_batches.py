@@ -25,7 +25,9 @@ def token_tensors(corpus: TokenCorpus, graph: TokenGraph) -> Tensors:
         position. ``words``, ``characters``, ``features``: ids of each type; type 0 is padding.
     """
     ids = graph(tf.concat([[""], corpus.types], 0))
-    return {"starts": _starts(corpus.lengths), "index": tf.constant(corpus.index + 1), **ids}
+    # One position at least, so that batches of empty rows have something to gather.
+    index = corpus.index + 1 if len(corpus.index) else np.zeros(1, np.int32)
+    return {"starts": _starts(corpus.lengths), "index": tf.constant(index), **ids}
 
 
 def vector_tensors(sequences: list[np.ndarray], dim: int) -> Tensors:
@@ -71,8 +73,7 @@ def gather_rows(tensors: Tensors, rows: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor
 
 def pad_flat(flat: tf.Tensor, positions: tf.Tensor, real: tf.Tensor) -> tf.Tensor:
     """Gather [positions] values to [batch, time], 0 at padding."""
-    padded = tf.concat([flat, tf.zeros([1], flat.dtype)], 0)  # so that an empty data set can be gathered from
-    return tf.where(real, tf.gather(padded, positions), tf.zeros([], flat.dtype))
+    return tf.where(real, tf.gather(flat, positions), tf.zeros([], flat.dtype))
 
 
 def encode_rows(model, tensors: Tensors, rows: tf.Tensor, training: bool = False):

@@ -21,7 +21,7 @@ def make(dtype="float64", **options):
 
 def scan(cell, x, state):
     """Batch first, as the loop has it."""
-    return tf.transpose(cell.scan(cell.project(tf.transpose(x, [1, 0, 2])), state), [1, 0, 2])
+    return tf.transpose(cell.scan(tf.transpose(x, [1, 0, 2]), state), [1, 0, 2])
 
 
 @pytest.mark.parametrize(("activation", "g"), [("tanh", np.tanh), ("relu", relu)])
@@ -107,8 +107,8 @@ def test_scan_with_a_mask_equals_steps_that_see_the_state_through_it():
         return tf.stack(outputs, 1)
 
     def scanned():
-        projected = cell.project(tf.transpose(x, [1, 0, 2]))
-        hiddens = _lstm_scan(projected, tf.convert_to_tensor(cell.recurrent_kernel), h0, c0, mask)
+        weights = [tf.convert_to_tensor(w) for w in (cell.kernel, cell.recurrent_kernel, cell.bias)]
+        hiddens = _lstm_scan(tf.transpose(x, [1, 0, 2]), *weights, h0, c0, mask)
         return tf.transpose(hiddens, [1, 0, 2])
 
     results = []
@@ -129,16 +129,16 @@ def test_scan_draws_one_recurrent_mask_for_all_steps_of_a_sequence():
     kernel, _, bias = layer.get_weights()
     layer.set_weights([kernel, np.concatenate([np.diag(rng.normal(1, 0.3, UNITS)) for _ in range(4)], 1), bias])
     x = rng.normal(size=(6, 5, DIM))
-    projected = layer.cell.project(tf.constant(x.transpose(1, 0, 2), tf.float32))
+    inputs = tf.constant(x.transpose(1, 0, 2), tf.float32)
     state = [tf.zeros((6, UNITS))] * 2
-    trained = layer.cell.scan(projected, state, training=True).numpy().transpose(1, 0, 2)
+    trained = layer.cell.scan(inputs, state, training=True).numpy().transpose(1, 0, 2)
     dropped, kept = (read("lstm", layer.get_weights(), x, mask=mask) for mask in (0.0, 2.0))
     is_dropped = np.isclose(trained, dropped, atol=1e-5).all(1)
     is_kept = np.isclose(trained, kept, atol=1e-5).all(1)
     assert (is_dropped ^ is_kept).all()
     assert 0 < is_dropped.sum() < is_dropped.size
     assert len({tuple(row) for row in is_dropped}) > 1  # rows have masks of their own
-    predicted = layer.cell.scan(projected, state).numpy().transpose(1, 0, 2)
+    predicted = layer.cell.scan(inputs, state).numpy().transpose(1, 0, 2)
     np.testing.assert_allclose(predicted, read("lstm", layer.get_weights(), x), atol=1e-5)
 
 
