@@ -7,7 +7,7 @@ import tensorflow as tf
 
 from seqkit.models import build_tagger
 from seqkit.text.corpus import corpus_from_tokens
-from seqkit.text.features import TokenGraph, learn_vocabulary
+from seqkit.text.features import TokenGraph, TokenVocabulary, learn_vocabulary
 from seqkit.training.token_batches import (
     encode_rows,
     gather_rows,
