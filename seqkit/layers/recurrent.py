@@ -39,8 +39,7 @@ class Recurrent(keras.layers.Layer):
     def build(self, input_shape):
         """Make the weights of the cell and of a learned initial state."""
         self.loop.build(input_shape)
-        sizes = self.cell.state_size
-        sizes = list(sizes) if isinstance(sizes, list | tuple) else [sizes]
+        sizes = self.state_sizes
         self.learned_state = []
         if self.initial_state == "learned":
             self.learned_state = [
@@ -71,6 +70,12 @@ class Recurrent(keras.layers.Layer):
         else:
             outputs = self.loop(inputs, initial_state=initial_state, training=training)
         return reverse(outputs, lengths) if self.backward else outputs
+
+    @property
+    def state_sizes(self) -> list[int]:
+        """Size of each state of the cell."""
+        sizes = self.cell.state_size
+        return list(sizes) if isinstance(sizes, list | tuple) else [sizes]
 
     @property
     def can_scan(self) -> bool:
@@ -212,11 +217,32 @@ class RecurrentStack(keras.layers.Layer):
             dim = self.output_dim
         super().build(input_shape)
 
-    def call(self, inputs, lengths=None, training=False, above=0):
-        """Return [batch, time, units, or 2 units]; see `Recurrent.call`. Layers below number ``above`` are left out."""
+    @property
+    def state_count(self) -> int:
+        """Number of states in the stack: of each layer, each direction, each state of the cell."""
+        return sum(len(layer.state_sizes) for pair in self.directions for layer in pair)
+
+    def call(self, inputs, lengths=None, initial_state=None, training=False, above=0):
+        """Return [batch, time, units, or 2 units].
+
+        Args:
+            inputs: Tensor [batch, time, dim].
+            lengths: As in `Recurrent.call`.
+            initial_state: Tensor [batch, `state_count`, units] that stands in for the layers' own initial states: layer
+                by layer from below, forward before backward, the cell's states in its own order (an LSTM's: h, c).
+            training: Whether dropout is active.
+            above: Layers below this number are left out.
+        """
+        given = initial_state is not None
+        states = iter(tf.unstack(initial_state, self.state_count, axis=1) if given else [None] * self.state_count)
         for pair, dropout in list(zip(self.directions, self.between, strict=True))[above:]:
             inputs = dropout(inputs, training=training)
-            inputs = tf.concat([layer(inputs, lengths=lengths, training=training) for layer in pair], -1)
+            outputs = []
+            for layer in pair:
+                own = [next(states) for _ in layer.state_sizes]
+                state = own if given else None
+                outputs.append(layer(inputs, lengths=lengths, initial_state=state, training=training))
+            inputs = tf.concat(outputs, -1)
         return inputs
 
     @property

@@ -217,7 +217,7 @@ class Tagger(keras.Model):
             lengths = tf.cast(lengths, tf.int32)
             # What stands at padding has no influence; were it NaN, it would still reach the gradients as 0 · NaN.
             vectors = tf.where(tf.sequence_mask(lengths, tf.shape(vectors)[1])[..., None], vectors, 0)
-            return self.read(vectors, lengths, training=training), lengths
+            return self.read(vectors, lengths, inputs.get("initial_state"), training=training), lengths
         for name, needed in (("characters", self.encoder.char_encoder), ("features", self.config["feature_sizes"])):
             if needed and name not in inputs:
                 raise DataError(
@@ -241,13 +241,15 @@ class Tagger(keras.Model):
             shape = tf.concat([tf.shape(words), [self.config["char_units"]]], 0)
             character_vectors = tf.reshape(character_vectors, shape)
         vectors = self.encoder(words, features, character_vectors, training=training)
-        return self.read(vectors, lengths, training=training), lengths
+        return self.read(vectors, lengths, inputs.get("initial_state"), training=training), lengths
 
-    def read(self, vectors, lengths, training=False):
-        """Run the recurrent layers over token vectors [batch, time, dim]."""
+    def read(self, vectors, lengths, initial_state=None, training=False):
+        """Run the recurrent layers over token vectors [batch, time, dim]; see `RecurrentStack.call`."""
         vectors = self.input_dropout(vectors, training=training)
+        if initial_state is not None and not self.recurrent.directions:
+            raise DataError("initial_state goes to recurrent layers; a Jordan network of one layer has none.")
         if self.recurrent.directions:
-            vectors = self.recurrent(vectors, lengths=lengths, training=training)
+            vectors = self.recurrent(vectors, lengths=lengths, initial_state=initial_state, training=training)
         return self.output_dropout(vectors, training=training)
 
     def call(self, inputs, training=False):
@@ -257,6 +259,7 @@ class Tagger(keras.Model):
             inputs: Word ids [batch, time] (0 pads, after the end); or a dict of them as ``words`` with ``characters``
                 [batch, time, longest token], ``features`` [batch, time, features], and optional ``lengths`` [batch].
                 For a model with ``input_dim``: vectors [batch, time, dim], or a dict of ``vectors`` and ``lengths``.
+                Any such dict may hold ``initial_state``, see `RecurrentStack.call`.
             training: Whether dropout is active.
         """
         encoded, lengths = self.encode(inputs, training=training)

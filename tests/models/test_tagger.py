@@ -330,3 +330,23 @@ def test_numbers_of_numpy_and_names_of_any_sequence_will_do():
     assert model.num_tags == 3
     assert build_tagger(8, np.int64(5), units=4).num_tags == 5
     assert build_tagger(8, tuple(TAGS), units=4).head.crf.start_mask == [True, True, False]
+
+
+def test_a_given_initial_state_stands_in_for_the_layers_own():
+    model = build_tagger(tags=3, input_dim=2, units=4, layers=2, cell="lstm", dropout=0.0, seed=0)
+    rng = np.random.default_rng(0)
+    inputs = {"vectors": rng.normal(size=(3, 5, 2)).astype("float32"), "lengths": np.array([5, 2, 4])}
+    assert model.recurrent.state_count == 8  # two layers, two directions, h and c
+    zeros = np.zeros((3, 8, 4), "float32")
+    np.testing.assert_allclose(model(inputs | {"initial_state": zeros}), model(inputs), atol=1e-6)
+    given = rng.normal(size=zeros.shape).astype("float32")
+    encoded, _ = model.encode(inputs | {"initial_state": given})
+    # The same by hand: each direction of each layer with its own pair of states.
+    layer, states = inputs["vectors"], iter(np.moveaxis(given, 1, 0))
+    for pair in model.recurrent.directions:
+        outputs = [one(layer, lengths=inputs["lengths"], initial_state=[next(states), next(states)]) for one in pair]
+        layer = np.concatenate(outputs, -1)
+    np.testing.assert_allclose(encoded, layer, atol=1e-6)
+    jordan = build_tagger(tags=3, input_dim=2, units=4, cell="jordan", seed=0)
+    with pytest.raises(DataError, match="initial_state"):
+        jordan(inputs | {"initial_state": zeros})
