@@ -116,9 +116,8 @@ def flatten_tags(tags: Sequence[Sequence], lengths: np.ndarray, name: str = "y")
         raise DataError(f"X and {name} must have the same number of sequences, got {len(lengths)} and {len(tags)}.")
     for i, sentence in enumerate(tags):
         if isinstance(sentence, str | bytes) or not hasattr(sentence, "__len__"):
-            raise InputTypeError(
-                f"{name}[{i}] must be a list, one tag for each token; got {type(sentence).__name__} {sentence!r:.60}."
-            )
+            got = f"{type(sentence).__name__} {sentence!r:.60}"
+            raise InputTypeError(f"{name}[{i}] must be a list of tags, one for each token; got {got}.")
         if len(sentence) != lengths[i]:
             raise DataError(
                 f"X[{i}] has {lengths[i]} tokens but {name}[{i}] has {len(sentence)} tags; expected one for each token."

@@ -41,7 +41,12 @@ def test_bad_input_found_after_tensorflow_is_loaded_is_one_line(data):
 def test_interrupted_training_exits_with_130_and_leaves_no_model(data):
     arguments = ["train", "train.conll", "--output", "model", "--epochs", "100000", "--patience", "none", *SMALL]
     process = subprocess.Popen(
-        [*COMMAND, *arguments, "--checkpoint-dir", "state"], cwd=data, stderr=subprocess.PIPE, text=True
+        [*COMMAND, *arguments, "--checkpoint-dir", "state"],
+        cwd=data,
+        stderr=subprocess.PIPE,
+        text=True,
+        # A shell starts its background jobs with SIGINT ignored, and children inherit that.
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
     )
     try:
         limit = time.monotonic() + 300

@@ -346,7 +346,8 @@ def test_a_given_initial_state_stands_in_for_the_layers_own():
     for pair in model.recurrent.directions:
         outputs = [one(layer, lengths=inputs["lengths"], initial_state=[next(states), next(states)]) for one in pair]
         layer = np.concatenate(outputs, -1)
-    np.testing.assert_allclose(encoded, layer, atol=1e-6)
+    real = np.arange(5) < inputs["lengths"][:, None]
+    np.testing.assert_allclose(encoded.numpy()[real], layer[real], atol=1e-6)
     jordan = build_tagger(tags=3, input_dim=2, units=4, cell="jordan", seed=0)
     with pytest.raises(DataError, match="initial_state"):
         jordan(inputs | {"initial_state": zeros})
