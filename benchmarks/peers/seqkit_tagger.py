@@ -49,6 +49,7 @@ class SeqkitTagger(Peer):
             "char_units": char,
             "batch_size": batch_size,
             "shape_features": bool(shape_features),
+            "language_model": 0.0,  # the peers train on tags alone
         }
 
     def fit(self, X: Sentences, y: Sentences, epochs: int, on_epoch: OnEpoch | None = None) -> SeqkitTagger:

@@ -233,8 +233,13 @@ class RecurrentStack(keras.layers.Layer):
             training: Whether dropout is active.
             above: Layers below this number are left out.
         """
+        return self.each_layer(inputs, lengths, initial_state, training, above)[-1]
+
+    def each_layer(self, inputs, lengths=None, initial_state=None, training=False, above=0):
+        """Return ``inputs`` and the output of every layer from ``above`` up, a list; see `call`."""
         given = initial_state is not None
         states = iter(tf.unstack(initial_state, self.state_count, axis=1) if given else [None] * self.state_count)
+        results = [inputs]
         for pair, dropout in list(zip(self.directions, self.between, strict=True))[above:]:
             inputs = dropout(inputs, training=training)
             outputs = []
@@ -243,7 +248,8 @@ class RecurrentStack(keras.layers.Layer):
                 state = own if given else None
                 outputs.append(layer(inputs, lengths=lengths, initial_state=state, training=training))
             inputs = tf.concat(outputs, -1)
-        return inputs
+            results.append(inputs)
+        return results
 
     @property
     def can_scan(self) -> bool:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from numbers import Integral, Real
 
@@ -12,6 +13,7 @@ from seqkit.cells import CELL_NAMES
 from seqkit.errors import DataError, ParameterError
 from seqkit.layers.dropout import SequenceDropout
 from seqkit.layers.jordan import JordanHead
+from seqkit.layers.language_objective import LanguageObjective
 from seqkit.layers.recurrent import RecurrentStack
 from seqkit.layers.tag_heads import CRFHead, SoftmaxHead
 from seqkit.layers.token_encoder import TokenEncoder
@@ -55,6 +57,8 @@ class Tagger(keras.Model):
         feature_dim: int = 20,
         scheduled_sampling: float = 0.0,
         beam_width: int = 1,
+        language_model: float = 0.0,
+        language_words: int = 2000,
         scheme: str | None = "iob2",
         seed: int | None = None,
         **kwargs,
@@ -119,6 +123,17 @@ class Tagger(keras.Model):
         self.output_dropout = SequenceDropout(
             dropout if depth else 0.0, seed=part(4), dtype=self.dtype_policy, name="output_dropout"
         )
+        self.language = None
+        if language_model and depth and self.encoder is not None:
+            self.language = LanguageObjective(
+                min(language_words, vocabulary_size),
+                units,
+                bidirectional,
+                seed=part(6),
+                dtype=self.dtype_policy,
+                name="language",
+            )
+            self.language.build()
         if jordan:
             self.head = JordanHead(
                 self.num_tags,
@@ -162,6 +177,7 @@ class Tagger(keras.Model):
             )
         for names, minimum in (
             (("units", "layers", "word_dim", "char_dim", "char_units", "feature_dim", "beam_width"), 1),
+            (("language_words",), 2),
             (("input_dim", "rare_from"), 1),
             (("vector_rows", "vector_dim", "characters", "seed"), 0),
         ):
@@ -179,6 +195,9 @@ class Tagger(keras.Model):
         tags = c["tags"]
         if not (_is_integer(tags, 1) or (isinstance(tags, list) and tags and len(set(tags)) == len(tags))):
             raise ParameterError(f"tags={tags!r} must be a number of at least 1, or a list of distinct names.")
+        weight = c["language_model"]
+        if not isinstance(weight, Real) or not 0 <= weight < math.inf:
+            raise ParameterError(f"language_model={weight!r} must be a number of at least 0.")
         for name in ("dropout", "recurrent_dropout", "word_dropout", "scheduled_sampling"):
             closed = name in ("word_dropout", "scheduled_sampling")
             if not isinstance(c[name], Real) or not (0 <= c[name] < 1 or (closed and c[name] == 1)):
@@ -208,6 +227,11 @@ class Tagger(keras.Model):
         Returns:
             Tensor [batch, time, dim] and int32 tensor [batch].
         """
+        vectors, _, lengths, initial_state = self.embed(inputs, training=training)
+        return self.read(vectors, lengths, initial_state, training=training), lengths
+
+    def embed(self, inputs, training=False):
+        """Return vectors [batch, time, dim], word ids (None without words), lengths and the given initial state."""
         inputs = dict(inputs) if isinstance(inputs, dict) else {"words" if self.encoder else "vectors": inputs}
         lengths = inputs.get("lengths")
         if self.encoder is None:
@@ -217,7 +241,7 @@ class Tagger(keras.Model):
             lengths = tf.cast(lengths, tf.int32)
             # What stands at padding has no influence; were it NaN, it would still reach the gradients as 0 · NaN.
             vectors = tf.where(tf.sequence_mask(lengths, tf.shape(vectors)[1])[..., None], vectors, 0)
-            return self.read(vectors, lengths, inputs.get("initial_state"), training=training), lengths
+            return vectors, None, lengths, inputs.get("initial_state")
         for name, needed in (("characters", self.encoder.char_encoder), ("features", self.config["feature_sizes"])):
             if needed and name not in inputs:
                 raise DataError(
@@ -241,7 +265,7 @@ class Tagger(keras.Model):
             shape = tf.concat([tf.shape(words), [self.config["char_units"]]], 0)
             character_vectors = tf.reshape(character_vectors, shape)
         vectors = self.encoder(words, features, character_vectors, training=training)
-        return self.read(vectors, lengths, inputs.get("initial_state"), training=training), lengths
+        return vectors, words, lengths, inputs.get("initial_state")
 
     def read(self, vectors, lengths, initial_state=None, training=False):
         """Run the recurrent layers over token vectors [batch, time, dim]; see `RecurrentStack.call`."""
@@ -251,6 +275,32 @@ class Tagger(keras.Model):
         if self.recurrent.directions:
             vectors = self.recurrent(vectors, lengths=lengths, initial_state=initial_state, training=training)
         return self.output_dropout(vectors, training=training)
+
+    def losses(self, vectors, words, lengths, tags, initial_state=None, training=True):
+        """Return what training makes small.
+
+        Args:
+            vectors: Token vectors [batch, time, dim].
+            words: Word ids [batch, time], or None for a model on vectors.
+            lengths: Integer tensor [batch].
+            tags: True tags, integers [batch, time].
+            initial_state: See `RecurrentStack.call`.
+            training: Whether dropout is active.
+
+        Returns:
+            Two float tensors [batch]: the negative log-likelihood of the tags, and that of the neighbouring words times
+            ``language_model`` (zeros where there is no such objective).
+        """
+        if self.language is None:
+            encoded = self.read(vectors, lengths, initial_state, training=training)
+            tag_losses = self.head.loss(encoded, lengths, tags, training=training)
+            return tag_losses, tf.zeros_like(tag_losses)
+        vectors = self.input_dropout(vectors, training=training)
+        # The first layer alone has read nothing yet of the words that it is to expect.
+        _, first, *above = self.recurrent.each_layer(vectors, lengths, initial_state, training)
+        encoded = self.output_dropout(above[-1] if above else first, training=training)
+        tag_losses = self.head.loss(encoded, lengths, tags, training=training)
+        return tag_losses, self.config["language_model"] * self.language.loss(first, words, lengths)
 
     def call(self, inputs, training=False):
         """Return probabilities [batch, time, tags]; 0 at padding.
@@ -284,19 +334,14 @@ class Tagger(keras.Model):
         """The running mean of the loss per sequence and of the accuracy per step."""
         return [self.loss_tracker, self.accuracy]
 
-    def _batch_loss(self, data, training):
-        inputs, tags, sample_weight = keras.utils.unpack_x_y_sample_weight(data)
-        encoded, lengths = self.encode(inputs, training=training)
-        losses = self.head.loss(encoded, lengths, tf.cast(tags, tf.int32), training=training)
-        weights = tf.ones_like(losses) if sample_weight is None else tf.cast(sample_weight, losses.dtype)
-        loss = tf.math.divide_no_nan(tf.reduce_sum(losses * weights), tf.cast(tf.size(losses), losses.dtype))
-        return loss, encoded, lengths, tags
-
     def train_step(self, data):
         """Take one optimizer step on a batch."""
+        inputs, tags, sample_weight = keras.utils.unpack_x_y_sample_weight(data)
         with tf.GradientTape() as tape:
-            loss, _, lengths, _ = self._batch_loss(data, training=True)
-            scaled = self.optimizer.scale_loss(loss)
+            vectors, words, lengths, initial_state = self.embed(inputs, training=True)
+            losses, language = self.losses(vectors, words, lengths, tf.cast(tags, tf.int32), initial_state)
+            loss = _weighted_mean(losses, sample_weight)
+            scaled = self.optimizer.scale_loss(loss + _weighted_mean(language, sample_weight))
         variables = self.trainable_variables
         self.optimizer.apply(tape.gradient(scaled, variables), variables)
         self.loss_tracker.update_state(loss, sample_weight=tf.size(lengths))
@@ -304,7 +349,9 @@ class Tagger(keras.Model):
 
     def test_step(self, data):
         """Measure a batch."""
-        loss, encoded, lengths, tags = self._batch_loss(data, training=False)
+        inputs, tags, sample_weight = keras.utils.unpack_x_y_sample_weight(data)
+        encoded, lengths = self.encode(inputs)
+        loss = _weighted_mean(self.head.loss(encoded, lengths, tf.cast(tags, tf.int32)), sample_weight)
         predicted, _ = self.head.decode(encoded, lengths)
         real = tf.sequence_mask(lengths, tf.shape(predicted)[1])
         right = tf.math.count_nonzero(real & (predicted == tf.cast(tags, tf.int32)), dtype=tf.float32)
@@ -320,6 +367,11 @@ class Tagger(keras.Model):
 
 def _is_integer(value: object, minimum: int) -> bool:
     return isinstance(value, Integral) and not isinstance(value, bool) and value >= minimum
+
+
+def _weighted_mean(losses: tf.Tensor, sample_weight) -> tf.Tensor:
+    weights = 1.0 if sample_weight is None else tf.cast(sample_weight, losses.dtype)
+    return tf.math.divide_no_nan(tf.reduce_sum(losses * weights), tf.cast(tf.size(losses), losses.dtype))
 
 
 def build_tagger(vocabulary_size: int = 0, tags: int | Sequence[str] = 2, **options) -> Tagger:
@@ -374,6 +426,11 @@ def build_tagger(vocabulary_size: int = 0, tags: int | Sequence[str] = 2, **opti
         Jordan only: share of steps trained on the network's own tags in place of the true ones.
     beam_width : int, default 1
         Jordan only: tag sequences followed in prediction.
+    language_model : float, default 0
+        Weight of a second objective in training: each direction of the first recurrent layer learns to expect the next
+        word (Rei 2017). 0.1 is a good value for small data; for words only.
+    language_words : int, default 2000
+        Word ids that this objective tells apart; rarer words count as the unknown word.
     scheme : {"iob2", "iob1", "iobes"} or None
         What the names of the tags mean.
     seed : int, optional

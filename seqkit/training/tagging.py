@@ -15,6 +15,7 @@ from seqkit.training.checkpoint import Checkpoint, fingerprint
 from seqkit.training.loop import TrainingLoop
 from seqkit.training.optimizer import apply_gradients, make_optimizer
 from seqkit.training.token_batches import (
+    embed_rows,
     encode_rows,
     pad_flat,
     signature,
@@ -116,10 +117,12 @@ def _step(model, optimizer, gradient_clip: float | None, tensors):
     @tf.function(input_signature=[*data, _ROWS], autograph=False)
     def step(tensors, tags, weight, rows):
         with tf.GradientTape() as tape:
-            encoded, positions, real, lengths = encode_rows(model, tensors, rows, training=True)
-            losses = model.head.loss(encoded, lengths, pad_flat(tags, positions, real), training=True)
-            loss = tf.reduce_mean(losses * tf.gather(weight, rows))
-        gradients = tape.gradient(loss, model.trainable_variables)
+            vectors, words, positions, real, lengths = embed_rows(model, tensors, rows, training=True)
+            losses, language = model.losses(vectors, words, lengths, pad_flat(tags, positions, real))
+            weights = tf.gather(weight, rows)
+            loss = tf.reduce_mean(losses * weights)
+            total = loss + tf.reduce_mean(language * weights)
+        gradients = tape.gradient(total, model.trainable_variables)
         apply_gradients(optimizer, gradients, model.trainable_variables, gradient_clip)
         return loss
 

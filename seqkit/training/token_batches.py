@@ -99,16 +99,24 @@ def encode_rows(model, tensors: Tensors, rows: tf.Tensor, training: bool = False
     positions, real, lengths : tf.Tensor
         As `gather_rows` gives them.
     """
+    tables = [tensors[f"projected_{i}"] for i in range(2) if f"projected_{i}" in tensors]
+    if tables:
+        positions, real, lengths = gather_rows(tensors, rows)
+        types = pad_flat(tensors["index"], positions, real)
+        return model.recurrent.read_table(tables, types, lengths), positions, real, lengths
+    vectors, _, positions, real, lengths = embed_rows(model, tensors, rows, training)
+    return model.read(vectors, lengths, training=training), positions, real, lengths
+
+
+def embed_rows(model, tensors: Tensors, rows: tf.Tensor, training: bool = False):
+    """Return vectors [batch, time, dim] and word ids [batch, time] (or None) of rows, then as `gather_rows`."""
     positions, real, lengths = gather_rows(tensors, rows)
     if "vectors" in tensors:
         vectors = tf.where(real[..., None], tf.gather(tensors["vectors"], positions), 0.0)
-    else:
-        types = pad_flat(tensors["index"], positions, real)
-        tables = [tensors[f"projected_{i}"] for i in range(2) if f"projected_{i}" in tensors]
-        if tables:
-            return model.recurrent.read_table(tables, types, lengths), positions, real, lengths
-        vectors = token_vectors(model.encoder, tensors, types, training)
-    return model.read(vectors, lengths, training=training), positions, real, lengths
+        return vectors, None, positions, real, lengths
+    types = pad_flat(tensors["index"], positions, real)
+    vectors = token_vectors(model.encoder, tensors, types, training)
+    return vectors, tf.gather(tensors["words"], types), positions, real, lengths
 
 
 def token_vectors(encoder, tensors: Tensors, types: tf.Tensor, training: bool = False) -> tf.Tensor:

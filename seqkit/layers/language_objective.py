@@ -1,0 +1,88 @@
+"""A second objective for a recurrent layer that reads words: to expect the neighbouring ones."""
+
+from __future__ import annotations
+
+import keras
+import tensorflow as tf
+
+
+@keras.saving.register_keras_serializable("seqkit")
+class LanguageObjective(keras.layers.Layer):
+    """Predict the next word from the forward states, and the previous one from the backward states (Rei 2017).
+
+    ``p(w_{t+1} | w_1 … w_t) = softmax(V tanh(W h_t))``, likewise for ``w_{t-1}`` with weights of its own; past an end
+    stands the word 0. Tags are rare and say little about most words; this makes the network learn from every word of
+    its training data. It is used in training only.
+
+    Reference: M. Rei, "Semi-supervised multitask learning for sequence labeling", ACL 2017.
+
+    Args:
+        words: Number of word ids that are told apart, from 0 up; all others count as the unknown word.
+        units: Units of each direction of the recurrent layer.
+        bidirectional: Whether there is a backward direction.
+        bottleneck: Size of the layer in between.
+        unknown: Id of the unknown word.
+        seed: Seed of the initial weights, or None.
+    """
+
+    def __init__(
+        self,
+        words: int,
+        units: int,
+        bidirectional: bool = True,
+        bottleneck: int = 50,
+        unknown: int = 1,
+        seed: int | None = None,
+        **kwargs,
+    ):
+        super().__init__(**kwargs)
+        self.config = dict(
+            words=words, units=units, bidirectional=bidirectional, bottleneck=bottleneck, unknown=unknown, seed=seed
+        )
+        self.networks = []
+        for k, way in enumerate(("next", "previous")[: 1 + bidirectional]):
+            hidden, output = (
+                keras.layers.Dense(
+                    size,
+                    activation=activation,
+                    kernel_initializer=keras.initializers.GlorotUniform(None if seed is None else seed + 2 * k + i),
+                    dtype=self.dtype_policy,
+                    name=f"{way}_{name}",
+                )
+                for i, (size, activation, name) in enumerate(((bottleneck, "tanh", "hidden"), (words, None, "output")))
+            )
+            self.networks.append((hidden, output))
+
+    def build(self, input_shape=None):
+        """Make the weights."""
+        for hidden, output in self.networks:
+            hidden.build((None, self.config["units"]))
+            output.build((None, self.config["bottleneck"]))
+        super().build(input_shape)
+
+    def loss(self, states, words, lengths):
+        """Return the negative log-probability of the neighbouring words, summed over each sequence and direction.
+
+        Args:
+            states: Outputs of the recurrent layer, [batch, time, units] or [batch, time, 2 units] (forward first).
+            words: Integer word ids [batch, time].
+            lengths: Integer tensor [batch].
+
+        Returns:
+            float32 tensor [batch].
+        """
+        real = tf.sequence_mask(lengths, tf.shape(words)[1])
+        words = tf.where(words < self.config["words"], words, self.config["unknown"])
+        words = tf.where(real, words, 0)
+        targets = (tf.pad(words[:, 1:], [[0, 0], [0, 1]]), tf.pad(words[:, :-1], [[0, 0], [1, 0]]))
+        places = tf.where(real)
+        total = tf.zeros([tf.size(places[:, 0])])
+        ways = zip(self.networks, targets, tf.split(states, len(self.networks), -1), strict=False)
+        for (hidden, output), target, state in ways:
+            logits = tf.cast(output(hidden(tf.gather_nd(state, places))), tf.float32)
+            total += tf.nn.sparse_softmax_cross_entropy_with_logits(tf.gather_nd(target, places), logits)
+        return tf.math.unsorted_segment_sum(total, places[:, 0], tf.shape(words)[0])
+
+    def get_config(self):
+        """Return what `from_config` needs."""
+        return {**super().get_config(), **self.config}
