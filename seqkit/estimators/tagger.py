@@ -57,7 +57,7 @@ class SequenceTagger(BaseSequenceEstimator):
         Share of words replaced by the unknown word in training; of words seen once, one half.
     initial_state : {"zeros", "learned"}, default="zeros"
         State before the first step.
-    language_model : float, default=0.1
+    language_model : float, default=0.2
         Weight of a second objective in training, for words: each direction of the first recurrent layer learns to
         expect the next word, so that it learns from every word and not from the tagged ones alone (Rei 2017). 0: none.
     scheduled_sampling : float, default=0.0
@@ -184,7 +184,7 @@ class SequenceTagger(BaseSequenceEstimator):
         recurrent_dropout=0.0,
         word_dropout=0.05,
         initial_state="zeros",
-        language_model=0.1,
+        language_model=0.2,
         scheduled_sampling=0.0,
         beam_width=1,
         scheme="auto",
