@@ -78,7 +78,7 @@ class SequenceTagger(BaseSequenceEstimator):
     learning_rate : float, default=0.002
         Step size, for an optimizer given by name.
     gradient_clip : float or None, default=5.0
-        Largest norm of all gradients together, for an optimizer given by name.
+        Largest norm of all gradients together.
     batch_size : int, default=32
         Sentences in a training step.
     epochs : int, default=30
