@@ -13,7 +13,9 @@ from __future__ import annotations
 import argparse
 import ast
 import datetime
+import json
 import statistics
+import sys
 import time
 
 from seqkit import SequenceTagger
@@ -73,7 +75,7 @@ def run(name: str, seed: int, dev_only: bool, overrides: dict) -> dict:
     tagger.fit(*train, validation_data=dev)
     seconds = time.perf_counter() - started
     scores = tagger.history_["f1" if tagger.scheme_ else "accuracy"]
-    return {
+    result = {
         "dev": 100 * max(scores),
         "test": None if dev_only else 100 * tagger.score(*test),
         "minutes": seconds / 60,
@@ -82,6 +84,9 @@ def run(name: str, seed: int, dev_only: bool, overrides: dict) -> dict:
         "tokens_per_second": statistics.median(tagger.history_["tokens_per_second"]),
         "weights": tagger.model_.count_params(),
     }
+    # One line a run, so that a run cut off leaves what it had measured.
+    print(name, "seed", seed, json.dumps(result), file=sys.stderr, flush=True)
+    return result
 
 
 def _mean(values: list[float]) -> str:

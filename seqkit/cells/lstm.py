@@ -62,32 +62,34 @@ class LSTMCell(keras.layers.LSTMCell):
         joined, bias = _join(*weights)
         steps = tf.shape(inputs)[0]
         each = _array(steps, inputs)
-        return _forward(lambda t, h2: _gates(each.read(t), h2, joined, bias), steps, *state)
+
+        def step(t, h2, c, outputs):
+            h2, c = _advance(_gates(each.read(t), h2, joined, bias), c)
+            return t + 1, h2, c, outputs.write(t, h2)
+
+        loop = (0, 2.0 * state[0], state[1], _array(steps))
+        *_, outputs = tf.while_loop(lambda t, *_: t < steps, step, loop, maximum_iterations=steps)
+        return 0.5 * outputs.stack()
 
     def project(self, inputs: tf.Tensor) -> tf.Tensor:
-        """Return the part of the gates that needs no recurrence, for `scan_rows`: [rows, dim] to [rows, 4 units]."""
+        """Return the part of the gates that needs no recurrence: [rows, dim] to [rows, 4 units]."""
         half = _halves(self.units)
         return tf.matmul(inputs, half * tf.convert_to_tensor(self.kernel)) + half * tf.convert_to_tensor(self.bias)
 
-    def scan_rows(self, projected: tf.Tensor, rows: tf.Tensor, state: list[tf.Tensor]) -> tf.Tensor:
-        """Do as `scan` on ``gather(inputs, rows)``, given ``projected = project(inputs)``, in prediction.
+    def projected_step(self):
+        """Return a function ``(projected inputs, [h, c]) -> (h, [h, c])`` that does as `call` in prediction.
 
-        Where many steps share a few distinct inputs (the words of a text), their products are made once.
-
-        Args:
-            projected: Tensor [inputs, 4 units].
-            rows: Integer tensor [time, batch].
-            state: ``[h_0, c_0]``, each [batch, units].
-
-        Returns:
-            Tensor [time, batch, units].
+        Where many steps share a few distinct inputs (the words of a text), `project` is done once for each.
         """
-        steps = tf.shape(rows)[0]
-        kernel = 0.5 * _halves(self.units) * tf.convert_to_tensor(self.recurrent_kernel)
-        each = tf.TensorArray(rows.dtype, size=steps).unstack(rows)
-        return _forward(
-            lambda t, h2: tf.tanh(tf.gather(projected, each.read(t)) + tf.matmul(h2, kernel)), steps, *state
-        )
+        kernel = _halves(self.units) * tf.convert_to_tensor(self.recurrent_kernel)
+
+        def step(projected, state):
+            h, c = state
+            h2, c = _advance(tf.tanh(projected + tf.matmul(h, kernel)), c)
+            h = 0.5 * h2
+            return h, [h, c]
+
+        return step
 
 
 # Most of what a small step costs is the number of its operations. So all four gates share one tanh, by
@@ -120,18 +122,6 @@ def _advance(gates: tf.Tensor, c: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
 def _array(steps: tf.Tensor, values: tf.Tensor | None = None) -> tf.TensorArray:
     array = tf.TensorArray(tf.float32, size=steps)
     return array if values is None else array.unstack(values)
-
-
-def _forward(gates, steps: tf.Tensor, h0: tf.Tensor, c0: tf.Tensor) -> tf.Tensor:
-    """Return ``h`` at every step, where ``gates(t, 2 h_{t-1})`` makes the gates of step ``t``."""
-
-    def step(t, h2, c, outputs):
-        h2, c = _advance(gates(t, h2), c)
-        return t + 1, h2, c, outputs.write(t, h2)
-
-    loop = (0, 2.0 * h0, c0, _array(steps))
-    *_, outputs = tf.while_loop(lambda t, *_: t < steps, step, loop, maximum_iterations=steps)
-    return 0.5 * outputs.stack()
 
 
 def _lstm_scan(inputs, kernel, recurrent_kernel, bias, h0, c0, mask=None):

@@ -502,7 +502,7 @@ class SequenceTagger(BaseSequenceEstimator):
         return self._predict(self._read(X))
 
     def _predict(self, data) -> list[list]:
-        from seqkit.training.tagging import decode
+        from seqkit.training.decoding import decode
 
         if not len(data):
             return []
@@ -527,7 +527,7 @@ class SequenceTagger(BaseSequenceEstimator):
         each step.
         """
         self._check_fitted()
-        from seqkit.training.tagging import probabilities
+        from seqkit.training.decoding import probabilities
 
         data = self._read(X)
         if not len(data):
@@ -551,7 +551,7 @@ class SequenceTagger(BaseSequenceEstimator):
         self._check_fitted()
         from seqkit.tags import entity_spans
         from seqkit.text.tokenizer import tokenize_texts
-        from seqkit.training.tagging import decode
+        from seqkit.training.decoding import decode
 
         if isinstance(texts, str | bytes):
             raise InputTypeError(f"texts must be a list of strings, got one string {texts!r:.60}. Wrap it in a list.")

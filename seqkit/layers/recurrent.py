@@ -90,24 +90,42 @@ class Recurrent(keras.layers.Layer):
             return zeros
         return [zero + tf.cast(s, zero.dtype) for zero, s in zip(zeros, self.learned_state, strict=True)]
 
-    def read_table(self, table, rows, lengths):
-        """Read sequences whose every vector is a row of a table, in prediction.
+    def project(self, inputs):
+        """Return what the cell makes of inputs alone, for `read_tree`; the inputs, where it keeps no such part."""
+        return self.cell.project(inputs) if self.can_scan else inputs
 
-        What the cell makes of an input alone is then computed once for each row of the table, not once for each step.
+    def read_tree(self, table, starts, symbols, parents):
+        """Read the distinct prefixes of sequences (suffixes, if this layer reads backward), in prediction.
 
         Args:
-            table: Tensor [rows, dim projected], from ``cell.project``.
-            rows: Integer tensor [batch, time].
-            lengths: Integer tensor [batch].
+            table: Tensor [symbols, dim projected]: `project` of each distinct input.
+            starts: Integer tensor [longest + 1]; ``starts``, ``symbols`` and ``parents`` are those of
+                `seqkit.training.prefix_tree.PrefixTree`.
+            symbols: Integer tensor [nodes], rows of the table.
+            parents: Integer tensor [nodes].
 
         Returns:
-            As a call.
+            Tensor [nodes, units]: the output at the end of each prefix.
         """
-        if self.backward:
-            rows = reverse(rows, lengths)
-        outputs = self.cell.scan_rows(table, tf.transpose(rows), self.first_state(tf.shape(rows)[0]))
-        outputs = tf.transpose(outputs, [1, 0, 2])
-        return reverse(outputs, lengths) if self.backward else outputs
+        step = self.cell.projected_step() if self.can_scan else self.cell
+        depth = tf.shape(starts)[0] - 1
+
+        def level(t, states, outputs):
+            above = parents[starts[t] : starts[t + 1]]
+            inputs = tf.gather(table, symbols[starts[t] : starts[t + 1]])
+            output, states = step(inputs, [tf.gather(state, above) for state in states])
+            return t + 1, states, outputs.write(t, output)
+
+        states = self.first_state(1)
+        outputs = tf.TensorArray(table.dtype, depth, infer_shape=False, element_shape=[None, self.cell.output_size])
+        sizes = [tf.TensorShape([None, state.shape[-1]]) for state in states]
+        *_, outputs = tf.while_loop(
+            lambda t, *_: t < depth,
+            level,
+            (0, states, outputs),
+            shape_invariants=(tf.TensorShape([]), sizes, tf.TensorShape(None)),
+        )
+        return outputs.concat()
 
     def get_config(self):
         """Return what `from_config` needs."""
@@ -251,20 +269,23 @@ class RecurrentStack(keras.layers.Layer):
             results.append(inputs)
         return results
 
-    @property
-    def can_scan(self) -> bool:
-        """Whether `read_table` works."""
-        return bool(self.directions) and all(layer.can_scan for layer in self.directions[0])
-
     def project(self, inputs) -> list[tf.Tensor]:
         """Return what each direction of the first layer makes of inputs alone."""
-        return [layer.cell.project(inputs) for layer in self.directions[0]]
+        return [layer.project(inputs) for layer in self.directions[0]]
 
-    def read_table(self, tables, rows, lengths):
-        """Do as a call on ``gather(inputs, rows)``, given ``tables = project(inputs)``; see `Recurrent.read_table`."""
-        pairs = zip(self.directions[0], tables, strict=True)
-        first = tf.concat([layer.read_table(table, rows, lengths) for layer, table in pairs], -1)
-        return self(first, lengths=lengths, above=1)
+    def read_trees(self, tables, trees, lengths):
+        """Do as a call on ``gather(inputs, symbols)``, given ``tables = project(inputs)``; see `Recurrent.read_tree`.
+
+        Args:
+            tables: From `project`.
+            trees: For each direction ``starts``, ``symbols``, ``parents`` and ``nodes``, integer tensors; ``nodes``
+                [batch, time] is the node at each position.
+            lengths: Integer tensor [batch].
+        """
+        outputs = []
+        for layer, table, (*tree, nodes) in zip(self.directions[0], tables, trees, strict=True):
+            outputs.append(tf.gather(layer.read_tree(table, *tree), nodes))
+        return self(tf.concat(outputs, -1), lengths=lengths, above=1)
 
     def get_config(self):
         """Return what `from_config` needs."""

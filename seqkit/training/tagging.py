@@ -1,4 +1,4 @@
-"""Training and prediction of a tagger: the graph functions and what feeds them."""
+"""Training of a tagger: the graph function of a step and what feeds it."""
 
 from __future__ import annotations
 
@@ -8,24 +8,14 @@ import numpy as np
 import tensorflow as tf
 
 from seqkit.metrics.entities import entity_counts
-from seqkit.text.features import TokenGraph
 from seqkit.training.averaging import WeightAverage
-from seqkit.training.batching import shuffled_batches, sorted_batches
+from seqkit.training.batching import shuffled_batches
 from seqkit.training.checkpoint import Checkpoint, fingerprint
+from seqkit.training.decoding import data_tensors, decode
 from seqkit.training.loop import TrainingLoop
 from seqkit.training.optimizer import apply_gradients, make_optimizer
-from seqkit.training.token_batches import (
-    embed_rows,
-    encode_rows,
-    pad_flat,
-    signature,
-    token_tensors,
-    token_vectors,
-    vector_tensors,
-)
+from seqkit.training.token_batches import embed_rows, pad_flat, signature
 
-_PREDICTION_BATCH = 256
-_TABLE_BYTES = 2**28  # largest table of distinct tokens' inputs to the recurrence
 _ROWS = tf.TensorSpec([None], tf.int32)
 
 
@@ -52,7 +42,7 @@ def train_tagger(
         Whether this continues with the optimizer of the call before, without validation or averaging.
     """
     model = estimator.model_
-    tensors = _tensors(estimator, data)
+    tensors = data_tensors(estimator, data)
     tags, weight = tf.constant(tag_ids), tf.constant(weights)
     optimizer, step = estimator.__dict__.get("_live_step", (None, None)) if partial else (None, None)
     if optimizer is None:
@@ -146,22 +136,13 @@ def _checkpoint(estimator, data, tag_ids: np.ndarray, weights: np.ndarray, held_
     return Checkpoint(estimator.checkpoint_dir, fingerprint(parameters, list(map(repr, estimator.classes_)), *parts))
 
 
-def _tensors(estimator, data) -> dict[str, tf.Tensor]:
-    if data.vectors is not None:
-        return vector_tensors(data.vectors, estimator.n_features_in_)
-    graph = estimator.__dict__.get("_live_graph")
-    if graph is None:
-        graph = estimator._live_graph = TokenGraph(estimator.vocabulary_)
-    return token_tensors(data.corpus, graph)
-
-
 def _evaluation(estimator, data, tag_ids, rows, unseen):
     """Return a function that scores the present weights on rows of ``data``."""
     starts = np.concatenate([[0], np.cumsum(data.lengths)])
     positions = np.concatenate([np.arange(starts[r], starts[r + 1]) for r in rows] or [np.zeros(0, int)])
     lengths = data.lengths[rows]
     truth, names = tag_ids[positions], [*estimator.classes_.tolist(), *unseen]
-    tensors = _tensors(estimator, data)
+    tensors = data_tensors(estimator, data)
 
     def evaluate() -> float:
         predicted, _ = decode(estimator, data, rows=rows, tensors=tensors)
@@ -170,90 +151,3 @@ def _evaluation(estimator, data, tag_ids, rows, unseen):
         return float(np.mean(truth == predicted)) if len(truth) else 0.0
 
     return evaluate
-
-
-def decode(estimator, data, scores: bool = False, rows=None, tensors=None) -> tuple[np.ndarray, np.ndarray | None]:
-    """Return the numbers of the best tags of all positions and, if asked, their probabilities."""
-    return _predict(estimator, data, "decode_scores" if scores else "decode", rows, tensors)
-
-
-def probabilities(estimator, data) -> np.ndarray:
-    """Return probabilities [positions, tags]."""
-    return _predict(estimator, data, "probabilities")[0]
-
-
-def _predict(estimator, data, what: str, rows=None, tensors=None):
-    """Run batches of like length, longest first, and put the results back in order."""
-    model = estimator.model_
-    tensors = _for_prediction(estimator, _tensors(estimator, data) if tensors is None else tensors)
-    function = _function(estimator, what, tensors)
-    rows = np.arange(len(data)) if rows is None else rows
-    lengths = data.lengths[rows]
-    starts = np.cumsum(lengths) - lengths
-    total = int(lengths.sum())
-    shape = (total, model.num_tags) if what == "probabilities" else (total,)
-    first = np.zeros(shape, np.float32 if what == "probabilities" else np.int32)
-    second = np.zeros(total, np.float32) if what == "decode_scores" else None
-    for batch in sorted_batches(lengths, _PREDICTION_BATCH):
-        n = lengths[batch]
-        if not n.sum():
-            continue
-        values = function(tensors, tf.constant(rows[batch], tf.int32))
-        values = values if isinstance(values, tuple) else (values,)
-        places = np.repeat(starts[batch] - (np.cumsum(n) - n), n) + np.arange(n.sum())
-        real = np.arange(n.max())[None, :] < n[:, None]
-        for target, value in zip((first, second), values, strict=False):
-            target[places] = value.numpy()[real]
-    return first, second
-
-
-def _for_prediction(estimator, tensors):
-    """Replace what each distinct token is by what the network makes of it: computed once, not once in each batch.
-
-    That is its character vector; and where the recurrence allows it and memory is not too much, the whole of its input
-    to the recurrence.
-    """
-    model = estimator.model_
-    if "vectors" in tensors:
-        return tensors
-    shared = {name: tensors[name] for name in ("starts", "index")}
-    of_types = {name: value for name, value in tensors.items() if name not in shared}
-    types = len(of_types["words"])
-    wide = model.recurrent.can_scan and types * model.recurrent.output_dim * 16 < _TABLE_BYTES
-    key = "projected" if wide else "character_vectors"
-    if not wide and "characters" not in tensors:
-        return tensors
-    cache = estimator.__dict__.setdefault("_live_functions", {})
-    if key not in cache:
-
-        def project(of_types):
-            rows = tf.range(tf.shape(of_types["words"])[0])[None]
-            return model.recurrent.project(token_vectors(model.encoder, of_types, rows)[0])
-
-        def characters(of_types):
-            return model.encoder.encode_characters(of_types["characters"])
-
-        function = project if wide else characters
-        cache[key] = tf.function(function, input_signature=[signature(of_types)], autograph=False)
-    result = cache[key](of_types)
-    if wide:
-        return shared | {f"projected_{i}": table for i, table in enumerate(result)}
-    return shared | {k: v for k, v in of_types.items() if k != "characters"} | {key: result}
-
-
-def _function(estimator, what: str, tensors):
-    """Return the graph function of a kind of prediction; traced once for a fitted model."""
-    model = estimator.model_
-    cache = estimator.__dict__.setdefault("_live_functions", {})
-    key = (what, *sorted(tensors))
-    if key not in cache:
-
-        def run(tensors, rows):
-            encoded, _, _, lengths = encode_rows(model, tensors, rows)
-            if what == "probabilities":
-                return model.head.probabilities(encoded, lengths)
-            tags, scores = model.head.decode(encoded, lengths)
-            return (tags, scores) if what == "decode_scores" else tags
-
-        cache[key] = tf.function(run, input_signature=[signature(tensors), _ROWS], autograph=False)
-    return cache[key]

@@ -44,7 +44,7 @@ def _starts(lengths: np.ndarray) -> tf.Tensor:
 
 def signature(tensors: Tensors) -> dict[str, tf.TensorSpec]:
     """Describe `tensors` to ``tf.function``: every size is open except that of vectors and features."""
-    fixed = ("vectors", "features", "character_vectors", "projected_0", "projected_1")
+    fixed = ("vectors", "features", "character_vectors")
     return {
         name: tf.TensorSpec([None, value.shape[1]] if name in fixed else [None] * value.shape.rank, value.dtype)
         for name, value in tensors.items()
@@ -85,8 +85,7 @@ def encode_rows(model, tensors: Tensors, rows: tf.Tensor, training: bool = False
         The model.
     tensors : dict
         From `token_tensors` or `vector_tensors`. In prediction ``character_vectors`` [types, units] may stand for
-        ``characters``, or ``projected_0`` and ``projected_1`` (the tables of `RecurrentStack.read_table`) for all that
-        is known of types.
+        ``characters``.
     rows : tf.Tensor
         Row numbers, int32 [batch].
     training : bool
@@ -99,11 +98,6 @@ def encode_rows(model, tensors: Tensors, rows: tf.Tensor, training: bool = False
     positions, real, lengths : tf.Tensor
         As `gather_rows` gives them.
     """
-    tables = [tensors[f"projected_{i}"] for i in range(2) if f"projected_{i}" in tensors]
-    if tables:
-        positions, real, lengths = gather_rows(tensors, rows)
-        types = pad_flat(tensors["index"], positions, real)
-        return model.recurrent.read_table(tables, types, lengths), positions, real, lengths
     vectors, _, positions, real, lengths = embed_rows(model, tensors, rows, training)
     return model.read(vectors, lengths, training=training), positions, real, lengths
 

@@ -9,6 +9,7 @@ from equations import STATES, numeric_gradients, read, read_stack, relu
 from seqkit.cells import make_cell
 from seqkit.errors import ParameterError
 from seqkit.layers.recurrent import Recurrent, RecurrentStack, reverse
+from seqkit.training.prefix_tree import prefix_tree, turned_around
 
 CELLS = ("elman", "lstm", "gru")
 LENGTHS = np.array([5, 2, 0, 1])
@@ -119,7 +120,7 @@ def test_gradients_of_a_ragged_bidirectional_stack_are_those_of_finite_differenc
 
 def test_relu_falls_back_to_the_loop():
     stack, rng = filled(RecurrentStack("lstm", 3, 1, True, activation="relu"))
-    assert not stack.can_scan
+    assert not stack.directions[0][0].can_scan
     x = rng.normal(size=(4, 5, 2))
     outputs = stack(tf.constant(x, tf.float32), lengths=tf.constant(LENGTHS)).numpy()
     expected = read_stack("lstm", directions(stack), x, LENGTHS, True, g=relu)
@@ -168,14 +169,26 @@ def test_dropout_acts_in_training_only_and_between_layers_only(cell):
         np.testing.assert_array_equal(predicted, stack(x))
 
 
+@pytest.mark.parametrize("cell", CELLS)
 @pytest.mark.parametrize(("layers", "bidirectional"), [(1, False), (1, True), (2, True)])
-def test_reading_rows_of_a_table_equals_reading_the_vectors(layers, bidirectional):
-    stack, rng = filled(RecurrentStack("lstm", 3, layers, bidirectional, initial_state="learned"))
-    table = tf.constant(rng.normal(size=(7, 2)), tf.float32)
-    rows, lengths = tf.constant(rng.integers(0, 7, (4, 5))), tf.constant(LENGTHS)
-    expected = stack(tf.gather(table, rows), lengths=lengths).numpy()
-    found = stack.read_table(stack.project(table), rows, lengths).numpy()
-    np.testing.assert_allclose(real(found), real(expected), atol=1e-6)
+def test_reading_trees_of_a_table_equals_reading_the_vectors(cell, layers, bidirectional):
+    stack, rng = filled(RecurrentStack(cell, 3, layers, bidirectional, initial_state="learned"))
+    table = tf.constant(rng.normal(size=(3, 2)), tf.float32)
+    lengths = np.array([5, 4, 4, 2, 0])
+    rows = rng.integers(0, 3, (5, 5))
+    rows[1:, :2] = rows[0, :2]  # shared beginnings
+    rows[2, 2:4] = rows[1, 2:4]  # and a shared whole
+    rows = np.where(np.arange(5) < lengths[:, None], rows, 0)
+    expected = stack(tf.gather(table, rows), lengths=tf.constant(lengths)).numpy()
+    tree, nodes = prefix_tree(rows, lengths)
+    assert len(tree.symbols) < lengths.sum()
+    trees = [(*tree, nodes)]
+    if bidirectional:
+        tree, nodes = prefix_tree(turned_around(rows, lengths), lengths)
+        trees.append((*tree, turned_around(nodes, lengths)))
+    found = stack.read_trees(stack.project(table), trees, tf.constant(lengths)).numpy()
+    keep = np.arange(5) < lengths[:, None]
+    np.testing.assert_allclose(found[keep], expected[keep], atol=1e-6)
 
 
 def test_a_seed_gives_the_same_weights_and_every_matrix_its_own():

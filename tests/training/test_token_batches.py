@@ -104,18 +104,12 @@ def test_encoding_rows_equals_the_models_own_input(data, char_encoder):
     np.testing.assert_array_equal(lengths, expected_lengths)
     keep = real.numpy()[..., None]
     np.testing.assert_allclose(np.where(keep, encoded, 0), np.where(keep, expected, 0), atol=1e-6)
-    # What prediction computes once for each distinct token: character vectors, or the whole input of the recurrence.
+    # What prediction computes once for each distinct token.
     if char_encoder:
         short = {k: v for k, v in tensors.items() if k != "characters"}
         short["character_vectors"] = model.encoder.encode_characters(tensors["characters"])
         encoded, *_ = encode_rows(model, short, tf.constant(rows))
         np.testing.assert_allclose(np.where(keep, encoded, 0), np.where(keep, expected, 0), atol=1e-6)
-    types = tf.range(len(corpus.types) + 1)[None]
-    tables = model.recurrent.project(token_vectors(model.encoder, tensors, types)[0])
-    table = {name: tensors[name] for name in ("starts", "index")}
-    table |= {f"projected_{i}": t for i, t in enumerate(tables)}
-    encoded, *_ = encode_rows(model, table, tf.constant(rows))
-    np.testing.assert_allclose(np.where(keep, encoded, 0), np.where(keep, expected, 0), atol=1e-6)
 
 
 def test_sequences_of_vectors():
