@@ -14,7 +14,6 @@ from seqkit.training.token_batches import (
     pad_flat,
     signature,
     token_tensors,
-    token_vectors,
     vector_tensors,
 )
 
@@ -77,7 +76,7 @@ def test_an_empty_data_set_can_be_gathered_from():
 
 @pytest.mark.parametrize("char_encoder", ["cnn", "rnn", None])
 def test_encoding_rows_equals_the_models_own_input(data, char_encoder):
-    corpus, graph, tensors = data
+    _, graph, tensors = data
     vocabulary = graph.vocabulary
     model = build_tagger(
         vocabulary.n_words,
