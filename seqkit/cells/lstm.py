@@ -38,8 +38,8 @@ class LSTMCell(keras.layers.LSTMCell):
     def scan(self, inputs: tf.Tensor, state: list[tf.Tensor], training: bool = False) -> tf.Tensor:
         """Run the cell over a whole sequence.
 
-        Equal to stepping with `call`, and faster: one matrix product a step for input and state of all gates, and in
-        training a gradient by hand, whose loop holds only what is recurrent.
+        Equal to stepping with `call`, and faster: the products of the inputs are made beforehand for all steps at once,
+        and in training the gradient is made by hand, its loop too holding only what is recurrent.
 
         Args:
             inputs: Tensor [time, batch, dim].
@@ -50,7 +50,7 @@ class LSTMCell(keras.layers.LSTMCell):
         Returns:
             Tensor [time, batch, units]: ``h`` at every step.
         """
-        weights = [tf.convert_to_tensor(w) for w in (self.kernel, self.recurrent_kernel, self.bias)]
+        projected, kernel = self.project(inputs), self._projected_kernel()
         if training:
             mask = None
             if self.recurrent_dropout:
@@ -58,13 +58,12 @@ class LSTMCell(keras.layers.LSTMCell):
                 keep = 1.0 - self.recurrent_dropout
                 noise = keras.random.uniform((tf.shape(inputs)[1], self.units), seed=self.seed_generator)
                 mask = tf.cast(noise < keep, tf.float32) / keep
-            return _lstm_scan(inputs, *weights, *state, mask)
-        joined, bias = _join(*weights)
+            return _scan(projected, kernel, *state, mask)
         steps = tf.shape(inputs)[0]
-        each = _array(steps, inputs)
+        each, kernel = _array(steps, projected), 0.5 * kernel
 
         def step(t, h2, c, outputs):
-            h2, c = _advance(_gates(each.read(t), h2, joined, bias), c)
+            h2, c = _advance(tf.tanh(each.read(t) + tf.matmul(h2, kernel)), c)
             return t + 1, h2, c, outputs.write(t, h2)
 
         loop = (0, 2.0 * state[0], state[1], _array(steps))
@@ -72,16 +71,17 @@ class LSTMCell(keras.layers.LSTMCell):
         return 0.5 * outputs.stack()
 
     def project(self, inputs: tf.Tensor) -> tf.Tensor:
-        """Return the part of the gates that needs no recurrence: [rows, dim] to [rows, 4 units]."""
+        """Return the part of the gates that needs no recurrence: [..., dim] to [..., 4 units]."""
         half = _halves(self.units)
-        return tf.matmul(inputs, half * tf.convert_to_tensor(self.kernel)) + half * tf.convert_to_tensor(self.bias)
+        kernel, bias = half * tf.convert_to_tensor(self.kernel), half * tf.convert_to_tensor(self.bias)
+        return tf.tensordot(inputs, kernel, 1) + bias
 
     def projected_step(self):
         """Return a function ``(projected inputs, [h, c]) -> (h, [h, c])`` that does as `call` in prediction.
 
         Where many steps share a few distinct inputs (the words of a text), `project` is done once for each.
         """
-        kernel = _halves(self.units) * tf.convert_to_tensor(self.recurrent_kernel)
+        kernel = self._projected_kernel()
 
         def step(projected, state):
             h, c = state
@@ -91,25 +91,17 @@ class LSTMCell(keras.layers.LSTMCell):
 
         return step
 
+    def _projected_kernel(self) -> tf.Tensor:
+        return _halves(self.units) * tf.convert_to_tensor(self.recurrent_kernel)
 
-# Most of what a small step costs is the number of its operations. So all four gates share one tanh, by
-# σ(a) = (1 + tanh(a / 2)) / 2 with the halves taken into the weights beforehand; input and state share one matrix
-# product, into which TensorFlow fuses bias and tanh; and the loops carry 2 h.
+
+# Much of what a small step costs is the number of its operations. So all four gates share one tanh, by
+# σ(a) = (1 + tanh(a / 2)) / 2 with the halves taken into the weights beforehand; and the loops carry 2 h.
 
 
 def _halves(units: int) -> tf.Tensor:
     """Return what gates i, f, g, o are multiplied by before the shared tanh."""
     return tf.constant([0.5] * 2 * units + [1.0] * units + [0.5] * units)
-
-
-def _join(kernel: tf.Tensor, recurrent_kernel: tf.Tensor, bias: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
-    """Return the weights of ``[x_t, 2 h_{t-1}]`` and the bias, halves included."""
-    half = _halves(recurrent_kernel.shape[0])
-    return half * tf.concat([kernel, 0.5 * recurrent_kernel], 0), half * bias
-
-
-def _gates(x: tf.Tensor, h2: tf.Tensor, joined: tf.Tensor, bias: tf.Tensor) -> tf.Tensor:
-    return tf.tanh(tf.nn.bias_add(tf.matmul(tf.concat([x, h2], -1), joined), bias))
 
 
 def _advance(gates: tf.Tensor, c: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
@@ -124,40 +116,42 @@ def _array(steps: tf.Tensor, values: tf.Tensor | None = None) -> tf.TensorArray:
     return array if values is None else array.unstack(values)
 
 
-def _lstm_scan(inputs, kernel, recurrent_kernel, bias, h0, c0, mask=None):
-    """Run over [time, batch, dim] inputs with a gradient by hand; a ``mask`` [batch, units] multiplies each h_{t-1}."""
-    dim, units = kernel.shape[0], recurrent_kernel.shape[0]
+def _scan(projected, kernel, h0, c0, mask=None):
+    """Run over [time, batch, 4 units] with a gradient by hand; a ``mask`` [batch, units] multiplies each h_{t-1}.
+
+    ``projected`` is what `LSTMCell.project` makes of the inputs, ``kernel`` the recurrent kernel, halves included.
+    """
+    units = kernel.shape[0]
 
     @tf.custom_gradient
-    def scan(inputs, kernel, recurrent_kernel, bias, h0, c0):
-        steps = tf.shape(inputs)[0]
-        joined, joined_bias = _join(kernel, recurrent_kernel, bias)
-        each = _array(steps, inputs)
+    def scan(projected, kernel, h0, c0):
+        steps = tf.shape(projected)[0]
+        each, doubled = _array(steps, projected), 0.5 * kernel
 
         def step(t, h2, c, gates, cells):
-            gate = _gates(each.read(t), h2 if mask is None else h2 * mask, joined, joined_bias)
+            gate = tf.tanh(each.read(t) + tf.matmul(h2 if mask is None else h2 * mask, doubled))
             h2, c = _advance(gate, c)
             return t + 1, h2, c, gates.write(t, gate), cells.write(t, c)
 
         loop = (0, 2.0 * h0, c0, _array(steps), _array(steps))
         *_, gates, cells = tf.while_loop(lambda t, *_: t < steps, step, loop, maximum_iterations=steps)
-        i, f, g, o = tf.split(gates.stack(), 4, -1)
-        i, f, o = 0.5 * i + 0.5, 0.5 * f + 0.5, 0.5 * o + 0.5
-        cells = cells.stack()
-        tanh_c = tf.tanh(cells)
+        gates, cells = gates.stack(), cells.stack()
+        i, f, g, o = tf.split(gates, 4, -1)
+        tanh_c, o = tf.tanh(cells), 0.5 * o + 0.5
         hiddens = o * tanh_c
 
         def gradient(d_hiddens):
-            # With δ for the gradient of what a gate's activation is applied to:
-            #   dc_t = dc_{t+1} ∘ f_{t+1} + dh_t ∘ o_t (1 - tanh² c_t),   δo_t = dh_t ∘ tanh(c_t) o_t (1 - o_t)
-            #   δi_t = dc_t ∘ g_t i_t (1 - i_t),  δf_t = dc_t ∘ c_{t-1} f_t (1 - f_t),  δg_t = dc_t ∘ i_t (1 - g_t²)
+            # With δ for the gradient towards what the shared tanh is applied to, and t for its values (so that
+            # i = (1 + t_i) / 2, g = t_g, ...):
+            #   dc_t = dc_{t+1} ∘ f_{t+1} + dh_t ∘ o_t (1 - tanh² c_t),     δo_t = dh_t ∘ tanh(c_t) / 2 (1 - t_o²)
+            #   δi_t = dc_t ∘ g_t / 2 (1 - t_i²),  δf_t = dc_t ∘ c_{t-1} / 2 (1 - t_f²),  δg_t = dc_t ∘ i_t (1 - t_g²)
             #   dh_{t-1} = δ_t Uᵀ.  Every factor but dh and dc is known beforehand, for all steps at once.
             c_before = tf.concat([c0[None], cells[:-1]], 0)
             h_to_c = _array(steps, o * (1.0 - tanh_c * tanh_c))
-            parts = [g * i * (1.0 - i), c_before * f * (1.0 - f), i * (1.0 - g * g), tanh_c * o * (1.0 - o)]
-            to_delta = _array(steps, tf.concat(parts, -1))
-            forget, d_outputs = _array(steps, f), _array(steps, d_hiddens)
-            transposed = tf.transpose(recurrent_kernel)
+            factors = 0.5 * tf.concat([g, c_before, i + 1.0, tanh_c], -1)
+            to_delta = _array(steps, factors * (1.0 - gates * gates))
+            forget, d_outputs = _array(steps, 0.5 * f + 0.5), _array(steps, d_hiddens)
+            transposed = tf.transpose(kernel)
 
             def step_back(t, dh, dc, deltas):
                 dh += d_outputs.read(t)
@@ -168,14 +162,12 @@ def _lstm_scan(inputs, kernel, recurrent_kernel, bias, h0, c0, mask=None):
 
             loop = (steps - 1, tf.zeros_like(h0), tf.zeros_like(c0), _array(steps))
             _, dh0, dc0, deltas = tf.while_loop(lambda t, *_: t >= 0, step_back, loop, maximum_iterations=steps)
-            deltas = tf.reshape(deltas.stack(), [-1, 4 * units])
+            deltas = deltas.stack()
             h_before = tf.concat([h0[None], hiddens[:-1]], 0)
             seen = tf.reshape(h_before if mask is None else h_before * mask, [-1, units])
-            d_inputs = tf.reshape(tf.matmul(deltas, kernel, transpose_b=True), tf.shape(inputs))
-            d_kernel = tf.matmul(tf.reshape(inputs, [-1, dim]), deltas, transpose_a=True)
-            d_recurrent = tf.matmul(seen, deltas, transpose_a=True)
-            return d_inputs, d_kernel, d_recurrent, tf.reduce_sum(deltas, 0), dh0, dc0
+            d_kernel = tf.matmul(seen, tf.reshape(deltas, [-1, 4 * units]), transpose_a=True)
+            return deltas, d_kernel, dh0, dc0
 
         return hiddens, gradient
 
-    return scan(inputs, kernel, recurrent_kernel, bias, h0, c0)
+    return scan(projected, kernel, h0, c0)

@@ -48,7 +48,7 @@ class Recurrent(keras.layers.Layer):
             ]
         super().build(input_shape)
 
-    def call(self, inputs, lengths=None, initial_state=None, training=False):
+    def call(self, inputs, lengths=None, initial_state=None, training=False, time_major=False):
         """Return the output at every step.
 
         Args:
@@ -56,20 +56,24 @@ class Recurrent(keras.layers.Layer):
             lengths: Integer tensor [batch], or None where every row is full.
             initial_state: List of tensors [batch, size] that stands in for the layer's own initial state.
             training: Whether dropout is active.
+            time_major: Whether inputs and outputs have time before batch; the form that `can_scan` works in.
 
         Returns:
             Tensor [batch, time, units]; what stands after the end of a row has no meaning.
         """
+        if self.can_scan != time_major:
+            swapped = tf.transpose(inputs, [1, 0, 2])
+            return tf.transpose(self.call(swapped, lengths, initial_state, training, not time_major), [1, 0, 2])
         if self.backward:
-            inputs = reverse(inputs, lengths)
+            inputs = reverse(inputs, lengths, time_major)
         if initial_state is None:
-            initial_state = self.first_state(tf.shape(inputs)[0])
-        if self.can_scan:
-            outputs = self.cell.scan(tf.transpose(inputs, [1, 0, 2]), initial_state, training=training)
-            outputs = tf.transpose(outputs, [1, 0, 2])
-        else:
-            outputs = self.loop(inputs, initial_state=initial_state, training=training)
-        return reverse(outputs, lengths) if self.backward else outputs
+            initial_state = self.first_state(tf.shape(inputs)[int(time_major)])
+        read = self.cell.scan if self.can_scan else self._loop
+        outputs = read(inputs, initial_state, training=training)
+        return reverse(outputs, lengths, time_major) if self.backward else outputs
+
+    def _loop(self, inputs, initial_state, training):
+        return self.loop(inputs, initial_state=initial_state, training=training)
 
     @property
     def state_sizes(self) -> list[int]:
@@ -142,11 +146,12 @@ class Recurrent(keras.layers.Layer):
         return cls(cell=keras.saving.deserialize_keras_object(config.pop("cell")), **config)
 
 
-def reverse(sequences: tf.Tensor, lengths: tf.Tensor | None) -> tf.Tensor:
-    """Turn each row of [batch, time, …] around by its own length; padding stays where it is."""
+def reverse(sequences: tf.Tensor, lengths: tf.Tensor | None, time_major: bool = False) -> tf.Tensor:
+    """Turn each sequence of [batch, time, …] around by its own length; padding stays where it is."""
+    time, batch = (0, 1) if time_major else (1, 0)
     if lengths is None:
-        return tf.reverse(sequences, [1])
-    return tf.reverse_sequence(sequences, lengths, seq_axis=1, batch_axis=0)
+        return tf.reverse(sequences, [time])
+    return tf.reverse_sequence(sequences, lengths, seq_axis=time, batch_axis=batch)
 
 
 @keras.saving.register_keras_serializable("seqkit")
@@ -260,12 +265,17 @@ class RecurrentStack(keras.layers.Layer):
         results = [inputs]
         for pair, dropout in list(zip(self.directions, self.between, strict=True))[above:]:
             inputs = dropout(inputs, training=training)
+            time_major = all(layer.can_scan for layer in pair)
+            if time_major:  # turned once for both directions
+                inputs = tf.transpose(inputs, [1, 0, 2])
             outputs = []
             for layer in pair:
                 own = [next(states) for _ in layer.state_sizes]
                 state = own if given else None
-                outputs.append(layer(inputs, lengths=lengths, initial_state=state, training=training))
+                outputs.append(layer(inputs, lengths, state, training=training, time_major=time_major))
             inputs = tf.concat(outputs, -1)
+            if time_major:
+                inputs = tf.transpose(inputs, [1, 0, 2])
             results.append(inputs)
         return results
 
