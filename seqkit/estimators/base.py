@@ -49,6 +49,12 @@ class BaseSequenceEstimator(BaseEstimator):
         """Make the Keras model of ``_model_config``, with fresh weights."""
         raise NotImplementedError
 
+    def _manifest(self) -> dict:
+        """Describe the fitted estimator: versions, data, metrics."""
+        from seqkit.estimators.persistence import manifest
+
+        return manifest(self)
+
     # Pickling, copying: configuration and weights, no live graph.
 
     def __getstate__(self):

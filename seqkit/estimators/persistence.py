@@ -26,6 +26,7 @@ import seqkit
 from seqkit.errors import ModelFileError, ParameterError
 
 FORMAT = 1
+_PAIRS = "(key, value) pairs"
 _DAMAGE = (EOFError, zipfile.BadZipFile, RecursionError, NotImplementedError, MemoryError)
 
 
@@ -106,7 +107,7 @@ def load(folder: str | os.PathLike, *, expected: type | None = None):
         )
     try:
         _check_plain(config["model"])
-        estimator = cls(**config["parameters"])
+        estimator = cls(**{name: _unplain(value) for name, value in config["parameters"].items()})
         for name in cls._plain_state:
             if name in config["state"]:
                 setattr(estimator, name, config["state"][name])
@@ -186,9 +187,18 @@ def _plain(name: str, value: object) -> object:
         return keras.saving.serialize_keras_object(value)
     if isinstance(value, tuple | list):
         return [_plain(name, v) for v in value]
-    if value is None or isinstance(value, str | int | float | bool | dict):
+    if isinstance(value, dict) and not all(isinstance(key, str) for key in value):  # JSON has no such keys
+        return {_PAIRS: [[_plain(name, key), _plain(name, item)] for key, item in value.items()]}
+    if isinstance(value, dict):
+        return {key: _plain(name, item) for key, item in value.items()}
+    if value is None or isinstance(value, str | int | float | bool):
         return value
     raise ParameterError(f"{name}={value!r:.80} cannot be saved: expected plain values (text, numbers, lists).")
+
+
+def _unplain(value: object) -> object:
+    """Undo `_plain` where JSON could not hold the value as it was."""
+    return dict(value[_PAIRS]) if isinstance(value, dict) and list(value) == [_PAIRS] else value
 
 
 def _write_json(path: Path, data: object) -> None:

@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-import warnings
 from collections.abc import Iterable, Iterator, Sequence
-from itertools import chain, islice
+from itertools import islice
 from numbers import Integral, Real
 from pathlib import Path
 
@@ -13,6 +12,9 @@ from sklearn.utils._param_validation import HasMethods, Interval, Options, StrOp
 
 from seqkit.errors import DataError, InputTypeError, ParameterError
 from seqkit.estimators.base import BaseSequenceEstimator
+from seqkit.estimators.tag_labels import legal_tags, tag_names, tag_numbers, tag_numbers_and_unseen
+from seqkit.estimators.targets import check_class_weight, check_sample_weight, sorted_classes
+from seqkit.training.held_out import HeldOut, random_part
 
 _CHUNK = 8_192  # sequences predicted at once: bounds memory
 
@@ -64,6 +66,9 @@ class SequenceTagger(BaseSequenceEstimator):
         Jordan only: share of steps trained on the network's own tags in place of the true ones.
     beam_width : int, default=1
         Jordan only: tag sequences followed in prediction.
+    class_weight : dict, "balanced" or None, default=None
+        Weight of each tag's part of the loss (1 where a dict has none), for ``crf=False`` and Jordan networks: a
+        conditional random field judges whole paths, not tags.
     scheme : {"auto", "iob2", "iob1", "iobes", "io"} or None, default="auto"
         What the tags mean. With a scheme, moves it forbids are never predicted and `score` is entity F1; with None,
         `score` is the share of right tags. "auto" looks at the tags.
@@ -147,6 +152,7 @@ class SequenceTagger(BaseSequenceEstimator):
         "language_model": [Interval(Real, 0, None, closed="left")],
         "scheduled_sampling": [Interval(Real, 0, 1, closed="both")],
         "beam_width": [Interval(Integral, 1, None, closed="left")],
+        "class_weight": [dict, StrOptions({"balanced"}), None],
         "scheme": [StrOptions({"auto", "iob2", "iob1", "iobes", "io"}), None],
         "tokenizer": [StrOptions({"words", "whitespace", "characters"})],
         "lowercase": ["boolean"],
@@ -187,6 +193,7 @@ class SequenceTagger(BaseSequenceEstimator):
         language_model=0.2,
         scheduled_sampling=0.0,
         beam_width=1,
+        class_weight=None,
         scheme="auto",
         tokenizer="words",
         lowercase=True,
@@ -223,6 +230,7 @@ class SequenceTagger(BaseSequenceEstimator):
         self.language_model = language_model
         self.scheduled_sampling = scheduled_sampling
         self.beam_width = beam_width
+        self.class_weight = class_weight
         self.scheme = scheme
         self.tokenizer = tokenizer
         self.lowercase = lowercase
@@ -267,14 +275,14 @@ class SequenceTagger(BaseSequenceEstimator):
         flat = self._flatten_tags(y, data)
         if not flat:
             raise DataError("X holds no tokens at all: there is nothing to fit.")
-        weights = _check_weights(sample_weight, len(data))
+        weights = check_sample_weight(sample_weight, len(data))
         if not continues:
             self._choose_scheme(y)
-        y, flat = self._legal(y, flat)
+        y, flat = legal_tags(y, flat, self.scheme_)
         if not continues:
             self._start(data, flat)
-        tag_ids = self._tag_ids(y, flat)
-        held_out = self._validation(validation_data, data, tag_ids)
+        tag_ids = tag_numbers(self.classes_, y, flat)
+        held_out = self._held_out(validation_data, data, tag_ids)
         self._train(data, tag_ids, weights, held_out, self.epochs)
         return self
 
@@ -299,20 +307,20 @@ class SequenceTagger(BaseSequenceEstimator):
         fresh = not hasattr(self, "model_")
         data = self._read(X, fresh=fresh)
         flat = self._flatten_tags(y, data)
-        weights = _check_weights(sample_weight, len(data))
+        weights = check_sample_weight(sample_weight, len(data))
         if fresh:
             if not flat and classes is None:
                 raise DataError("The first call of partial_fit needs data with tokens, or classes=.")
             # Where all tags are given, those that do not occur yet tell of the scheme too.
             self._choose_scheme(y if classes is None else [*y, *([tag] for tag in classes)])
-            y, flat = self._legal(y, flat)
+            y, flat = legal_tags(y, flat, self.scheme_)
             self._start(data, flat, classes)
         elif classes is not None:
-            self._tag_ids([list(classes)], list(classes), "classes")
+            tag_numbers(self.classes_, [list(classes)], list(classes), "classes")
         if not fresh:
-            y, flat = self._legal(y, flat)
+            y, flat = legal_tags(y, flat, self.scheme_)
         try:
-            tag_ids = self._tag_ids(y, flat)
+            tag_ids = tag_numbers(self.classes_, y, flat)
         except DataError:
             if fresh:  # nothing was fitted
                 del self.model_
@@ -320,6 +328,15 @@ class SequenceTagger(BaseSequenceEstimator):
         if flat:
             self._train(data, tag_ids, weights, None, epochs=1, partial=True)
         return self
+
+    def _check_parameters(self) -> None:
+        super()._check_parameters()
+        if self.class_weight is not None and self.cell != "jordan" and self.crf:
+            raise ParameterError(
+                f"class_weight={self.class_weight!r} does not go with a conditional random field (crf={self.crf!r}), "
+                "whose loss is that of a whole path and has no part for each tag. Set crf=False, or weigh sequences by "
+                "sample_weight."
+            )
 
     def _read(self, X, fresh=False, name="X"):
         from seqkit.estimators.sequences import check_sequences
@@ -338,30 +355,13 @@ class SequenceTagger(BaseSequenceEstimator):
 
         self.scheme_ = infer_scheme(y) if self.scheme == "auto" else self.scheme
 
-    def _legal(self, y, flat: list) -> tuple:
-        """Repair tags that the scheme does not allow, which no path of the model could give, and say so."""
-        from seqkit.tags import repair_corpus
-
-        if self.scheme_ is None or not all(isinstance(tag, str) for tag in set(flat)):
-            return y, flat
-        repaired_y, repaired = repair_corpus(y, self.scheme_)
-        if not repaired:
-            return y, flat
-        warnings.warn(
-            f"The tags of {len(repaired)} sequences, the first of them y[{repaired[0]}], are not legal {self.scheme_}; "
-            "they were read as conlleval does (I-X that continues nothing begins an entity). scheme= says another one.",
-            UserWarning,
-            stacklevel=3,
-        )
-        return repaired_y, list(chain.from_iterable(repaired_y))
-
     def _start(self, data, flat: list, classes=None) -> None:
         """Learn vocabulary and tags, and make a fresh model."""
         self.input_kind_ = "vectors" if data.kind == "vectors" else "tokens"
-        self.classes_ = _sorted_classes(flat if classes is None else list(classes))
+        self.classes_ = sorted_classes(flat if classes is None else list(classes))
         self._seed = self._draw_seed()
         options = dict(
-            tags=_tag_names(self.classes_, self.scheme_),
+            tags=tag_names(self.classes_, self.scheme_),
             cell=self.cell,
             units=int(self.units),
             layers=int(self.layers),
@@ -447,41 +447,21 @@ class SequenceTagger(BaseSequenceEstimator):
 
         return build_tagger(**self._model_config)
 
-    def _tag_ids(self, y, flat: list, name="y") -> np.ndarray:
-        number = {tag: i for i, tag in enumerate(self.classes_.tolist())}
-        try:
-            return np.fromiter(map(number.__getitem__, flat), np.int32, count=len(flat))
-        except KeyError:
-            i, j, new = next((i, j, t) for i, tags in enumerate(y) for j, t in enumerate(tags) if t not in number)
-            where = f"{name}[{j}]" if name == "classes" else f"{name}[{i}][{j}]"
-            raise DataError(
-                f"{where} is {new!r}, a tag that was not there when fitting began. Known are: "
-                f"{', '.join(map(repr, self.classes_.tolist()))[:400]}. Give all tags first (classes= of partial_fit)."
-            ) from None
-
-    def _validation(self, given, data, tag_ids):
-        """Return (train rows or None, validation Sequences, tag ids, rows or None), or None without validation."""
-        if given is not None:
-            if not isinstance(given, tuple | list) or len(given) != 2:
-                raise InputTypeError("validation_data must be a pair (X, y).")
-            held = self._read(given[0], name="validation_data[0]")
-            flat = self._flatten_tags(given[1], held, "validation_data[1]")
-            number = {tag: i for i, tag in enumerate(self.classes_.tolist())}
-            # Tags of the validation part that training never saw can only be missed.
-            unseen = {tag: len(number) + i for i, tag in enumerate(dict.fromkeys(t for t in flat if t not in number))}
-            ids = np.fromiter(map((number | unseen).__getitem__, flat), np.int32, count=len(flat))
-            return None, held, ids, list(unseen)
-        rows = np.flatnonzero(data.lengths > 0)  # an empty sequence judges nothing
-        count = round(len(rows) * (self.validation_fraction or 0.0))
-        if not count or len(rows) - count < 1:
-            return None
-        order = rows[np.random.default_rng([self._seed, 1]).permutation(len(rows))]
-        return np.sort(order[count:]), data, tag_ids, np.sort(order[:count])
+    def _held_out(self, given, data, tag_ids) -> HeldOut | None:
+        if given is None:
+            return random_part(data, tag_ids, self.validation_fraction, self._seed)
+        if not isinstance(given, tuple | list) or len(given) != 2:
+            raise InputTypeError("validation_data must be a pair (X, y).")
+        held = self._read(given[0], name="validation_data[0]")
+        flat = self._flatten_tags(given[1], held, "validation_data[1]")
+        numbers, unseen = tag_numbers_and_unseen(self.classes_, flat)
+        return HeldOut(held, numbers, np.arange(len(held)), unseen=unseen)
 
     def _train(self, data, tag_ids, weights, held_out, epochs, partial=False) -> None:
         from seqkit.training.tagging import train_tagger
 
-        train_tagger(self, data, tag_ids, weights, held_out, epochs, partial)
+        tag_weights = check_class_weight(self.class_weight, self.classes_, tag_ids)
+        train_tagger(self, data, tag_ids, weights, tag_weights, held_out, epochs, partial)
 
     # Predicting
 
@@ -601,7 +581,7 @@ class SequenceTagger(BaseSequenceEstimator):
         self._check_fitted()
         data = self._read(X)
         self._flatten_tags(y, data)
-        weights = None if sample_weight is None else _check_weights(sample_weight, len(data))
+        weights = None if sample_weight is None else check_sample_weight(sample_weight, len(data))
         metric = entity_f1 if self.scheme_ else token_accuracy
         return metric(list(y), self._predict(data), sample_weight=weights)
 
@@ -632,46 +612,3 @@ class SequenceTagger(BaseSequenceEstimator):
 def _split(flat: np.ndarray, lengths: np.ndarray) -> list[list]:
     values, ends = flat.tolist(), np.cumsum(lengths).tolist()
     return [values[end - length : end] for end, length in zip(ends, lengths.tolist(), strict=True)]
-
-
-def _sorted_classes(flat: list) -> np.ndarray:
-    """Return distinct tags, sorted, each as it was given."""
-    try:
-        distinct = list(dict.fromkeys(flat))
-    except TypeError:
-        bad = next(tag for tag in flat if getattr(tag, "__hash__", None) is None)
-        raise InputTypeError(
-            f"Tags must be strings, numbers or other hashable values, got {type(bad).__name__}."
-        ) from None
-    if any(tag is None for tag in distinct):
-        raise InputTypeError("y holds None as a tag. Give every token a tag, such as 'O'.")
-    try:
-        distinct.sort()
-    except TypeError:
-        distinct.sort(key=lambda tag: (type(tag).__name__, str(tag)))
-    classes = np.empty(len(distinct), object)
-    classes[:] = distinct
-    return classes
-
-
-def _tag_names(classes: np.ndarray, scheme: str | None) -> int | list[str]:
-    if scheme is None:
-        return len(classes)
-    wrong = [tag for tag in classes if not isinstance(tag, str)]
-    if wrong:
-        raise ParameterError(f"scheme={scheme!r} needs tags that are strings, got {wrong[0]!r}. Set scheme=None.")
-    return [str(tag) for tag in classes]
-
-
-def _check_weights(sample_weight, count: int) -> np.ndarray:
-    if sample_weight is None:
-        return np.ones(count, np.float32)
-    try:
-        weights = np.asarray(sample_weight, np.float32)
-    except (TypeError, ValueError) as error:
-        raise DataError(f"sample_weight must hold one number for each sequence: {error}.") from None
-    if weights.shape != (count,):
-        raise DataError(f"sample_weight must have shape ({count},), one weight for each sequence; got {weights.shape}.")
-    if not np.isfinite(weights).all() or (weights < 0).any():
-        raise DataError("sample_weight must hold finite numbers of at least 0.")
-    return weights

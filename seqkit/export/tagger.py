@@ -7,7 +7,6 @@ from pathlib import Path
 import numpy as np
 import tensorflow as tf
 
-from seqkit.estimators.persistence import manifest
 from seqkit.export.writer import raw_variables, write_export
 from seqkit.text.features import TokenGraph
 from seqkit.text.tokenizer import tokenize
@@ -119,7 +118,7 @@ def export_tagger(estimator, root) -> Path:
     else:
         signatures = {"serving_default": serving.serving_default, "tokens": serving.tokens}
         requests, expected = _text_examples(estimator)
-    about = manifest(estimator) | {
+    about = estimator._manifest() | {
         "kind": "export",
         "task": "tagging",
         "tags": [str(tag) for tag in estimator.classes_],

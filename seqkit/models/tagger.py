@@ -276,7 +276,7 @@ class Tagger(keras.Model):
             vectors = self.recurrent(vectors, lengths=lengths, initial_state=initial_state, training=training)
         return self.output_dropout(vectors, training=training)
 
-    def losses(self, vectors, words, lengths, tags, initial_state=None, training=True):
+    def losses(self, vectors, words, lengths, tags, initial_state=None, training=True, tag_weights=None):
         """Return what training makes small.
 
         Args:
@@ -286,20 +286,22 @@ class Tagger(keras.Model):
             tags: True tags, integers [batch, time].
             initial_state: See `RecurrentStack.call`.
             training: Whether dropout is active.
+            tag_weights: Float tensor [tags], the weight of each tag's part of the loss; not with a CRF.
 
         Returns:
             Two float tensors [batch]: the negative log-likelihood of the tags, and that of the neighbouring words times
             ``language_model`` (zeros where there is no such objective).
         """
+        weights = {} if tag_weights is None else {"tag_weights": tag_weights}
         if self.language is None:
             encoded = self.read(vectors, lengths, initial_state, training=training)
-            tag_losses = self.head.loss(encoded, lengths, tags, training=training)
+            tag_losses = self.head.loss(encoded, lengths, tags, training=training, **weights)
             return tag_losses, tf.zeros_like(tag_losses)
         vectors = self.input_dropout(vectors, training=training)
         # The first layer alone has read nothing yet of the words that it is to expect.
         _, first, *above = self.recurrent.each_layer(vectors, lengths, initial_state, training)
         encoded = self.output_dropout(above[-1] if above else first, training=training)
-        tag_losses = self.head.loss(encoded, lengths, tags, training=training)
+        tag_losses = self.head.loss(encoded, lengths, tags, training=training, **weights)
         return tag_losses, self.config["language_model"] * self.language.loss(first, words, lengths)
 
     def call(self, inputs, training=False):

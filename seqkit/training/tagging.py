@@ -12,6 +12,7 @@ from seqkit.training.averaging import WeightAverage
 from seqkit.training.batching import shuffled_batches
 from seqkit.training.checkpoint import Checkpoint, fingerprint
 from seqkit.training.decoding import data_tensors, decode
+from seqkit.training.held_out import HeldOut, random_part
 from seqkit.training.loop import TrainingLoop
 from seqkit.training.optimizer import apply_gradients, make_optimizer
 from seqkit.training.token_batches import embed_rows, pad_flat, signature
@@ -20,7 +21,14 @@ _ROWS = tf.TensorSpec([None], tf.int32)
 
 
 def train_tagger(
-    estimator, data, tag_ids: np.ndarray, weights: np.ndarray, held_out, epochs: int, partial: bool
+    estimator,
+    data,
+    tag_ids: np.ndarray,
+    weights: np.ndarray,
+    tag_weights: np.ndarray | None,
+    held_out: HeldOut | None,
+    epochs: int,
+    partial: bool,
 ) -> None:
     """Run the training loop on a `SequenceTagger` whose model is made.
 
@@ -29,13 +37,15 @@ def train_tagger(
     estimator : seqkit.SequenceTagger
         Its parameters are read, its ``model_`` trained, its ``history_`` set.
     data : seqkit.estimators.sequences.Sequences
-        Training sequences, and where ``held_out`` names rows, validation sequences.
+        Training sequences, and where ``held_out`` says so, validation sequences.
     tag_ids : ndarray
         Tag numbers of all positions.
     weights : ndarray
         Weight of each sequence.
-    held_out : tuple or None
-        See ``SequenceTagger._validation``.
+    tag_weights : ndarray or None
+        Weight of each tag.
+    held_out : HeldOut or None
+        What judges each pass.
     epochs : int
         Most passes.
     partial : bool
@@ -43,14 +53,18 @@ def train_tagger(
     """
     model = estimator.model_
     tensors = data_tensors(estimator, data)
-    tags, weight = tf.constant(tag_ids), tf.constant(weights)
-    optimizer, step = estimator.__dict__.get("_live_step", (None, None)) if partial else (None, None)
+    targets = {"tags": tf.constant(tag_ids), "weights": tf.constant(weights)}
+    if tag_weights is not None:
+        targets["tag_weights"] = tf.constant(tag_weights)
+    optimizer, steps = estimator.__dict__.get("_live_steps", (None, {})) if partial else (None, {})
     if optimizer is None:
         optimizer = make_optimizer(estimator.optimizer, float(estimator.learning_rate))
         optimizer.build(model.trainable_variables)
-        step = _step(model, optimizer, estimator.gradient_clip, tensors)
+    step = steps.get(tuple(targets))
+    if step is None:
+        step = steps[tuple(targets)] = _step(model, optimizer, estimator.gradient_clip, tensors, targets)
     if partial:
-        estimator._live_step = optimizer, step
+        estimator._live_steps = optimizer, steps
 
     checkpoint = None
     if estimator.checkpoint_dir is not None and not partial:
@@ -58,26 +72,23 @@ def train_tagger(
         seed = checkpoint.read_seed()
         if seed is not None and seed != estimator._seed:  # no integer was given as random_state: the first run's stands
             estimator._seed = estimator._model_config["seed"] = seed
-            if held_out is not None and held_out[0] is not None:
-                held_out = estimator._validation(None, data, tag_ids)
+            if held_out is not None and held_out.train_rows is not None:
+                held_out = random_part(data, tag_ids, estimator.validation_fraction, seed)
 
     train_rows = np.arange(len(data))
     evaluate, metric = None, "score"
     if held_out is not None:
-        rows, held_data, held_tags, extra = held_out
-        if rows is not None:
-            train_rows, held_rows, unseen = rows, extra, []
-        else:
-            held_rows, unseen = np.arange(len(held_data)), extra
+        if held_out.train_rows is not None:
+            train_rows = held_out.train_rows
         metric = "f1" if estimator.scheme_ else "accuracy"
-        evaluate = _evaluation(estimator, held_data, held_tags, held_rows, unseen)
+        evaluate = _evaluation(estimator, held_out)
     train_rows = train_rows[data.lengths[train_rows] > 0]
     train_lengths = data.lengths[train_rows]
 
     loop = TrainingLoop(
         model,
         optimizer,
-        lambda rows: step(tensors, tags, weight, rows),
+        lambda rows: step(tensors, targets, rows),
         lambda rng: [train_rows[b] for b in shuffled_batches(train_lengths, estimator.batch_size, rng)],
         tokens=int(train_lengths.sum()),
         epochs=epochs,
@@ -100,16 +111,16 @@ def train_tagger(
         estimator.history_ = history
 
 
-def _step(model, optimizer, gradient_clip: float | None, tensors):
+def _step(model, optimizer, gradient_clip: float | None, tensors, targets):
     """Return the graph function of an optimizer step; one serves all data of this kind."""
-    data = [signature(tensors), tf.TensorSpec([None], tf.int32), tf.TensorSpec([None], tf.float32)]
 
-    @tf.function(input_signature=[*data, _ROWS], autograph=False)
-    def step(tensors, tags, weight, rows):
+    @tf.function(input_signature=[signature(tensors), signature(targets), _ROWS], autograph=False)
+    def step(tensors, targets, rows):
         with tf.GradientTape() as tape:
             vectors, words, positions, real, lengths = embed_rows(model, tensors, rows, training=True)
-            losses, language = model.losses(vectors, words, lengths, pad_flat(tags, positions, real))
-            weights = tf.gather(weight, rows)
+            tags = pad_flat(targets["tags"], positions, real)
+            losses, language = model.losses(vectors, words, lengths, tags, tag_weights=targets.get("tag_weights"))
+            weights = tf.gather(targets["weights"], rows)
             loss = tf.reduce_mean(losses * weights)
             total = loss + tf.reduce_mean(language * weights)
         gradients = tape.gradient(total, model.trainable_variables)
@@ -129,19 +140,20 @@ def _checkpoint(estimator, data, tag_ids: np.ndarray, weights: np.ndarray, held_
         parameters["optimizer"] = [type(estimator.optimizer).__name__, config]
     if not isinstance(estimator.random_state, Integral):
         parameters["random_state"] = None  # the seed drawn from it is in the checkpoint
-    given = held_out is not None and held_out[0] is None
-    held = [*held_out[1].fingerprint_parts(), held_out[2]] if given else []
+    given = held_out is not None and held_out.train_rows is None
+    held = [*held_out.data.fingerprint_parts(), held_out.targets] if given else []
     begin = estimator.model_.get_weights() if estimator.history_ else []  # of a warm start
     parts = (*data.fingerprint_parts(), tag_ids, weights, *held, *begin)
     return Checkpoint(estimator.checkpoint_dir, fingerprint(parameters, list(map(repr, estimator.classes_)), *parts))
 
 
-def _evaluation(estimator, data, tag_ids, rows, unseen):
-    """Return a function that scores the present weights on rows of ``data``."""
+def _evaluation(estimator, held_out: HeldOut):
+    """Return a function that scores the present weights."""
+    data, rows = held_out.data, held_out.rows
     starts = np.concatenate([[0], np.cumsum(data.lengths)])
     positions = np.concatenate([np.arange(starts[r], starts[r + 1]) for r in rows] or [np.zeros(0, int)])
     lengths = data.lengths[rows]
-    truth, names = tag_ids[positions], [*estimator.classes_.tolist(), *unseen]
+    truth, names = held_out.targets[positions], [*estimator.classes_.tolist(), *held_out.unseen]
     tensors = data_tensors(estimator, data)
 
     def evaluate() -> float:

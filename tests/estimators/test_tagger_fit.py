@@ -365,3 +365,58 @@ def test_word_vectors_of_unseen_words(make, tmp_path):
     place = tagger.vocabulary_.words.index("one") + 2
     np.testing.assert_array_equal(table[place], [-1, 0, 0])  # the file's "One"
     np.testing.assert_allclose(table[tagger.vocabulary_.extra_words.index("two") + 4], [-1, 0.1, 0])
+
+
+# Weights of tags
+
+
+def test_tag_weights_scale_the_loss_of_their_tags(make):
+    """With all weights 2 the loss doubles; with one tag at 0, its steps teach nothing."""
+    X, y = [["a", "b", "a"]] * 4, [["P", "Q", "P"]] * 4
+    options = {"crf": False, "scheme": None, "language_model": 0.0, "validation_fraction": None, "epochs": 1}
+    for cell in ("lstm", "jordan"):
+        loss = {
+            weight: make(cell=cell, class_weight=weight and dict(weight), **options).fit(X, y).history_["loss"][0]
+            for weight in (None, (("P", 2), ("Q", 2)), (("P", 0),), (("Q", 0),))
+        }
+        whole, double, q_alone, p_alone = loss.values()
+        assert double == pytest.approx(2 * whole, rel=1e-5)
+        assert q_alone + p_alone == pytest.approx(whole, rel=1e-5)
+        assert 0 < q_alone < p_alone
+
+
+def test_balanced_tag_weights(make):
+    X, y = [["a", "b", "a"]] * 4, [["P", "Q", "P"]] * 4
+    options = {"crf": False, "scheme": None, "validation_fraction": None, "epochs": 1}
+    balanced = make(class_weight="balanced", **options).fit(X, y)
+    by_hand = make(class_weight={"P": 12 / (2 * 8), "Q": 12 / (2 * 4)}, **options).fit(X, y)
+    assert balanced.history_["loss"] == pytest.approx(by_hand.history_["loss"])
+
+
+@pytest.mark.parametrize(
+    ("parameters", "message"),
+    [
+        ({"class_weight": "balanced", "crf": "auto", "cell": "lstm"}, "crf"),
+        ({"class_weight": {"B-PER": 2}, "crf": True, "cell": "lstm"}, "crf"),
+        ({"class_weight": {"Z": 2}, "crf": False}, "'Z'"),
+        ({"class_weight": {"O": -1}, "crf": False}, "at least 0"),
+        ({"class_weight": {"O": "much"}, "crf": False}, "'much'"),
+        ({"class_weight": "even", "crf": False}, "class_weight"),
+    ],
+)
+def test_bad_tag_weights(make, tiny_corpus, parameters, message):
+    with pytest.raises(ParameterError, match=message):
+        make(**parameters).fit(tiny_corpus.X[:8], tiny_corpus.y[:8])
+
+
+def test_tag_weights_by_number_survive_saving(make, tmp_path):
+    X, y = [["a", "b", "a"]] * 4, [[1, 2, 1]] * 4
+    tagger = make(class_weight={1: 0.5, 2: 3.0}, crf=False, epochs=1).fit(X, y)
+    assert type(tagger).load(tagger.save(tmp_path / "model")).class_weight == {1: 0.5, 2: 3.0}
+
+
+def test_partial_fit_takes_new_tag_weights(make):
+    X, y = [["a", "b", "a"]] * 4, [["P", "Q", "P"]] * 4
+    tagger = make(crf=False, scheme=None, language_model=0.0, learning_rate=1e-9).partial_fit(X, y)
+    tagger.set_params(class_weight={"P": 0, "Q": 0}).partial_fit(X, y)
+    assert tagger.history_["loss"][0] > 0 == tagger.history_["loss"][1]

@@ -1,0 +1,43 @@
+"""What judges each pass over the training data."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+
+
+@dataclass
+class HeldOut:
+    """Sequences that are scored and not trained on.
+
+    Parameters
+    ----------
+    data : seqkit.estimators.sequences.Sequences
+        Where they are.
+    targets : ndarray
+        Their true tags or classes, as numbers, with those of all of ``data``.
+    rows : ndarray
+        Which rows of ``data`` they are.
+    train_rows : ndarray or None
+        The other rows, where ``data`` is the training data itself; None where it was given apart.
+    unseen : list
+        Classes that training data lack; they are numbered after the known ones and can only be missed.
+    """
+
+    data: Any
+    targets: np.ndarray
+    rows: np.ndarray
+    train_rows: np.ndarray | None = None
+    unseen: list = field(default_factory=list)
+
+
+def random_part(data, targets: np.ndarray, fraction: float | None, seed: int) -> HeldOut | None:
+    """Hold out a random share of the training data; None where that is nothing, or all."""
+    rows = np.flatnonzero(data.lengths > 0)  # an empty sequence judges nothing
+    count = round(len(rows) * (fraction or 0.0))
+    if not count or len(rows) - count < 1:
+        return None
+    order = rows[np.random.default_rng([seed, 1]).permutation(len(rows))]
+    return HeldOut(data, targets, np.sort(order[:count]), np.sort(order[count:]))
