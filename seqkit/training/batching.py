@@ -11,7 +11,8 @@ MAX_POSITIONS = 32_768
 def shuffled_batches(lengths: np.ndarray, batch_size: int, rng: np.random.Generator) -> list[np.ndarray]:
     """Cut a data set into batches of like length, in random order.
 
-    Lengths are jittered before sorting, so that batches differ from epoch to epoch.
+    Lengths are jittered before sorting, so that batches differ from epoch to epoch; by little, since every sequence is
+    padded to the longest of its batch.
 
     Parameters
     ----------
@@ -27,7 +28,7 @@ def shuffled_batches(lengths: np.ndarray, batch_size: int, rng: np.random.Genera
     list of ndarray
         Row numbers of each batch; every row occurs once.
     """
-    jitter = rng.uniform(-0.15, 0.15, len(lengths)) * np.maximum(lengths, 6) + rng.uniform(-1, 1, len(lengths))
+    jitter = rng.uniform(-0.05, 0.05, len(lengths)) * lengths + rng.uniform(-0.5, 0.5, len(lengths))
     order = np.argsort(lengths + jitter, kind="stable")
     batches = _cut(order, lengths, batch_size)
     return [batches[i] for i in rng.permutation(len(batches))]
