@@ -331,6 +331,22 @@ class Tagger(keras.Model):
 
     # Keras' fit and evaluate. The loss is a property of the head, so that `compile` needs none.
 
+    def compile(self, optimizer="adam", loss=None, metrics=None, weighted_metrics=None, **options):
+        """Set the optimizer, and what else ``keras.Model.compile`` takes but losses and metrics."""
+        given = {"loss": loss, "metrics": metrics, "weighted_metrics": weighted_metrics}
+        for name, value in given.items():
+            if value is not None:
+                raise ParameterError(
+                    f"{name}={value!r} would have no effect: a tagger brings its own loss, and counts accuracy over "
+                    f"real steps. Leave {name}= out."
+                )
+        super().compile(optimizer, **options)
+
+    def compile_from_config(self, config):
+        """Compile as the saved model was; Keras leaves that to models with a ``compile`` of their own."""
+        self.compile(**keras.saving.deserialize_keras_object(config))
+        self.optimizer.build(self.trainable_variables)
+
     @property
     def metrics(self):
         """The running mean of the loss per sequence and of the accuracy per step."""
