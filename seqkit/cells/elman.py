@@ -3,10 +3,19 @@
 from __future__ import annotations
 
 import keras
+import tensorflow as tf
+
+from seqkit.cells.scan import ScanCell, loop, masked, shifted, steps_of, weight_gradient
+
+# The derivative of each activation that `scan` knows, from its value.
+_DERIVATIVES = {
+    keras.activations.tanh: lambda h: 1.0 - h * h,
+    keras.activations.relu: lambda h: tf.cast(h > 0, h.dtype),
+}
 
 
 @keras.saving.register_keras_serializable("seqkit")
-class ElmanCell(keras.layers.SimpleRNNCell):
+class ElmanCell(ScanCell, keras.layers.SimpleRNNCell):
     """One step of a simple recurrent network (Elman 1990, "Finding structure in time").
 
     ``h_t = g(W x_t + U h_{t-1} + b)``
@@ -19,3 +28,53 @@ class ElmanCell(keras.layers.SimpleRNNCell):
         activation: ``g``; any Keras activation name or function.
         **kwargs: As in ``keras.layers.SimpleRNNCell``.
     """
+
+    @property
+    def can_scan(self) -> bool:
+        """Whether `scan` computes what `call` does: it knows tanh and relu in float32."""
+        return super().can_scan and self.activation in _DERIVATIVES
+
+    def project(self, inputs: tf.Tensor) -> tf.Tensor:
+        """Return ``W x + b``, [..., dim] to [..., units]."""
+        return tf.tensordot(inputs, tf.convert_to_tensor(self.kernel), 1) + tf.convert_to_tensor(self.bias)
+
+    def projected_step(self):
+        """Return a function ``(projected inputs, [h]) -> (h, [h])``; see `ScanCell.projected_step`."""
+        kernel = tf.convert_to_tensor(self.recurrent_kernel)
+
+        def step(projected, state):
+            h = self.activation(projected + tf.matmul(state[0], kernel))
+            return h, [h]
+
+        return step
+
+    def scan_with_gradient(self, projected, state, mask=None):
+        """Run over [time, batch, units]; see `ScanCell.scan_with_gradient`."""
+        activation, derivative = self.activation, _DERIVATIVES[self.activation]
+
+        @tf.custom_gradient
+        def scan(projected, kernel, h0):
+            steps = tf.shape(projected)[0]
+            each = steps_of(projected)
+
+            def step(t, h):
+                h = activation(each.read(t) + tf.matmul(masked(h, mask), kernel))
+                return [h], [h]
+
+            hiddens = loop(step, steps, [h0], 1)[1][0]
+
+            def gradient(d_hiddens):
+                # δ_t = dh_t ∘ g'_t,  dh_{t-1} = δ_t Uᵀ
+                slopes, d_outputs = steps_of(derivative(hiddens)), steps_of(d_hiddens)
+                transposed = tf.transpose(kernel)
+
+                def step_back(t, dh):
+                    delta = (dh + d_outputs.read(t)) * slopes.read(t)
+                    return [masked(tf.matmul(delta, transposed), mask)], [delta]
+
+                (dh0,), (deltas,) = loop(step_back, steps, [tf.zeros_like(h0)], 1, backward=True)
+                return deltas, weight_gradient(masked(shifted(h0, hiddens), mask), deltas), dh0
+
+            return hiddens, gradient
+
+        return scan(projected, tf.convert_to_tensor(self.recurrent_kernel), *state)

@@ -3,10 +3,14 @@
 from __future__ import annotations
 
 import keras
+import tensorflow as tf
+from keras import ops
+
+from seqkit.cells.scan import ScanCell, loop, masked, shifted, steps_of, weight_gradient
 
 
 @keras.saving.register_keras_serializable("seqkit")
-class GRUCell(keras.layers.GRUCell):
+class GRUCell(ScanCell, keras.layers.GRUCell):
     """One step of a gated recurrent unit (Cho et al. 2014; the ``reset_after`` form of cuDNN).
 
     ``z_t = σ(W_z x_t + U_z h_{t-1} + b_z)``
@@ -22,3 +26,111 @@ class GRUCell(keras.layers.GRUCell):
         activation: ``g``; any Keras activation name or function.
         **kwargs: As in ``keras.layers.GRUCell``.
     """
+
+    @property
+    def can_scan(self) -> bool:
+        """Whether `scan` computes what `call` does: it knows the standard activations in float32."""
+        return (
+            super().can_scan
+            and self.reset_after
+            and self.activation is keras.activations.tanh
+            and self.recurrent_activation is keras.activations.sigmoid
+        )
+
+    def call(self, inputs, states, training=False):
+        """Return ``h_t`` and ``[h_t]``.
+
+        Recurrent dropout acts on what is multiplied by ``U`` (Gal & Ghahramani 2016). Keras' own also drops and scales
+        the ``h_{t-1}`` that ``z_t`` hands on, which makes the state grow with each step.
+        """
+        if not (training and self.recurrent_dropout and self.reset_after and self.use_bias):
+            return super().call(inputs, states, training=training)
+        h = states[0] if isinstance(states, list | tuple) else states
+        mask = self.get_recurrent_dropout_mask(h)  # Keras draws one for each gate
+        seen = h * (mask[0] if isinstance(mask, list) else mask)
+        bias, recurrent_bias = ops.unstack(self.bias)
+        x = ops.split(ops.matmul(inputs, self.kernel) + bias, 3, axis=-1)
+        u = ops.split(ops.matmul(seen, self.recurrent_kernel) + recurrent_bias, 3, axis=-1)
+        z, r = (self.recurrent_activation(x[k] + u[k]) for k in (0, 1))
+        n = self.activation(x[2] + r * u[2])
+        h = z * h + (1 - z) * n
+        return h, [h] if isinstance(states, list | tuple) else h
+
+    def project(self, inputs: tf.Tensor) -> tf.Tensor:
+        """Return ``W x + b`` and, where it is only added, ``c``: [..., dim] to [..., 3 units]."""
+        bias, recurrent_bias = tf.unstack(tf.convert_to_tensor(self.bias))
+        return tf.tensordot(inputs, tf.convert_to_tensor(self.kernel), 1) + (
+            bias + recurrent_bias * tf.constant([1.0] * 2 * self.units + [0.0] * self.units)
+        )
+
+    def projected_step(self):
+        """Return a function ``(projected inputs, [h]) -> (h, [h])``; see `ScanCell.projected_step`."""
+        kernel, bias = self._recurrent()
+
+        def step(projected, state):
+            (h,) = state
+            gates, candidate = tf.split(projected, [2 * self.units, self.units], -1)
+            h, *_ = _advance(gates, candidate, h, h, kernel, bias)
+            return h, [h]
+
+        return step
+
+    def scan_with_gradient(self, projected, state, mask=None):
+        """Run over [time, batch, 3 units]; see `ScanCell.scan_with_gradient`."""
+        return _scan(projected, *self._recurrent(), *state, mask)
+
+    def _recurrent(self) -> tuple[tf.Tensor, tf.Tensor]:
+        """Return ``U`` and ``c_n``."""
+        return tf.convert_to_tensor(self.recurrent_kernel), tf.convert_to_tensor(self.bias)[1, 2 * self.units :]
+
+
+def _advance(gates, candidate, h, seen, kernel, bias):
+    """Return ``h_t``, ``z_t``, ``r_t``, ``n_t`` and ``U_n ĥ + c_n``, where ``seen`` is ĥ, h_{t-1} under dropout."""
+    units = kernel.shape[0]
+    of_gates, inner = tf.split(tf.matmul(seen, kernel), [2 * units, units], -1)
+    z, r = tf.split(tf.sigmoid(gates + of_gates), 2, -1)
+    inner += bias
+    n = tf.tanh(candidate + r * inner)
+    return n + z * (h - n), z, r, n, inner
+
+
+def _scan(projected, kernel, bias, h0, mask):
+    """Run over [time, batch, 3 units] with a gradient by hand; a ``mask`` [batch, units] multiplies each h_{t-1}."""
+    units = kernel.shape[0]
+
+    @tf.custom_gradient
+    def scan(projected, kernel, bias, h0):
+        steps = tf.shape(projected)[0]
+        gates, candidate = (steps_of(part) for part in tf.split(projected, [2 * units, units], -1))
+
+        def step(t, h):
+            h, *values = _advance(gates.read(t), candidate.read(t), h, masked(h, mask), kernel, bias)
+            return [h], [h, *values]
+
+        _, (hiddens, z, r, n, inner) = loop(step, steps, [h0], 5)
+
+        def gradient(d_hiddens):
+            # With δ for the gradient towards what an activation is applied to, ĥ for h_{t-1} under dropout, and
+            # ν for the gradient towards U_n ĥ + c_n:
+            #   δz_t = dh_t ∘ (h_{t-1} - n_t) z_t (1 - z_t),   δn_t = dh_t ∘ (1 - z_t)(1 - n_t²)
+            #   δr_t = δn_t ∘ (U_n ĥ + c_n) r_t (1 - r_t),   ν_t = δn_t ∘ r_t,   dĥ = [δz, δr, ν]_t Uᵀ
+            #   dh_{t-1} = dh_t ∘ z_t + dĥ ∘ mask.  Every factor but dh is known beforehand, for all steps at once.
+            before = shifted(h0, hiddens)
+            to_n = (1.0 - z) * (1.0 - n * n)
+            parts = [(before - n) * z * (1.0 - z), to_n * inner * r * (1.0 - r), to_n * r]
+            factors, keep, d_outputs = steps_of(tf.concat(parts, -1)), steps_of(z), steps_of(d_hiddens)
+            transposed = tf.transpose(kernel)
+
+            def step_back(t, dh):
+                dh += d_outputs.read(t)
+                delta = tf.concat([dh, dh, dh], -1) * factors.read(t)
+                return [dh * keep.read(t) + masked(tf.matmul(delta, transposed), mask)], [dh, delta]
+
+            (dh0,), (d_states, deltas) = loop(step_back, steps, [tf.zeros_like(h0)], 2, backward=True)
+            d_kernel = weight_gradient(masked(before, mask), deltas)
+            d_projected = tf.concat([deltas[..., : 2 * units], d_states * to_n], -1)
+            return d_projected, d_kernel, tf.reduce_sum(deltas[..., 2 * units :], [0, 1]), dh0
+
+        return hiddens, gradient
+
+    return scan(projected, kernel, bias, h0)

@@ -1,0 +1,116 @@
+"""Cells that run over a whole sequence by themselves, with a gradient by hand."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import keras
+import tensorflow as tf
+
+
+class ScanCell:
+    """What a cell adds to Keras' protocol to be fast.
+
+    A cell has `project`, `projected_step` and `scan_with_gradient`, of which `scan` is made, and says in `can_scan`
+    when they compute what `call` does.
+    """
+
+    @property
+    def can_scan(self) -> bool:
+        """Whether `scan` computes what `call` does."""
+        return self.compute_dtype == "float32" and self.use_bias and not self.dropout
+
+    def scan(self, inputs: tf.Tensor, state: list[tf.Tensor], training: bool = False) -> tf.Tensor:
+        """Run the cell over a whole sequence.
+
+        Equal to stepping with `call`, and faster: the products of the inputs are made beforehand for all steps at once,
+        and in training the gradient is made by hand, its loop too holding only what is recurrent.
+
+        Args:
+            inputs: Tensor [time, batch, dim].
+            state: The cell's states before the first step, each [batch, units].
+            training: Whether recurrent dropout is active, and a gradient by hand is to be had. Without, the loop keeps
+                nothing but its outputs (TensorFlow can still differentiate it, more slowly).
+
+        Returns:
+            Tensor [time, batch, units]: the output at every step.
+        """
+        projected = self.project(inputs)
+        if training:
+            return self.scan_with_gradient(projected, state, self._state_mask(tf.shape(inputs)[1]))
+        each, one = steps_of(projected), self.projected_step()
+
+        def step(t, *state):
+            output, state = one(each.read(t), list(state))
+            return state, [output]
+
+        return loop(step, tf.shape(inputs)[0], state, 1)[1][0]
+
+    def project(self, inputs: tf.Tensor) -> tf.Tensor:
+        """Return what a step makes of its input alone, [..., dim] to [..., dim projected]."""
+        raise NotImplementedError
+
+    def projected_step(self) -> Callable[[tf.Tensor, list[tf.Tensor]], tuple[tf.Tensor, list[tf.Tensor]]]:
+        """Return a function ``(projected input, states) -> (output, states)`` that does as `call` in prediction.
+
+        Where many steps share a few distinct inputs (the words of a text), `project` is done once for each.
+        """
+        raise NotImplementedError
+
+    def scan_with_gradient(self, projected: tf.Tensor, state: list[tf.Tensor], mask: tf.Tensor | None) -> tf.Tensor:
+        """Run over projected inputs [time, batch, dim]; ``mask`` [batch, units] multiplies each state fed back."""
+        raise NotImplementedError
+
+    def _state_mask(self, rows: tf.Tensor) -> tf.Tensor | None:
+        """Draw one mask for all steps of a sequence (Gal & Ghahramani 2016), scaled to keep the mean."""
+        if not self.recurrent_dropout:
+            return None
+        keep = 1.0 - self.recurrent_dropout
+        noise = keras.random.uniform((rows, self.units), seed=self.seed_generator)
+        return tf.cast(noise < keep, tf.float32) / keep
+
+
+def masked(state: tf.Tensor, mask: tf.Tensor | None) -> tf.Tensor:
+    """Multiply by a mask, if there is one."""
+    return state if mask is None else state * mask
+
+
+def shifted(first: tf.Tensor, states: tf.Tensor) -> tf.Tensor:
+    """Return the state before each step: [time, batch, units] from the first one and those after each step."""
+    return tf.concat([first[None], states[:-1]], 0)
+
+
+def weight_gradient(inputs: tf.Tensor, deltas: tf.Tensor) -> tf.Tensor:
+    """Return the gradient of a kernel from what it was applied to and what came back, both [time, batch, ...]."""
+    rows = [tf.reshape(values, [-1, values.shape[-1]]) for values in (inputs, deltas)]
+    return tf.matmul(*rows, transpose_a=True)
+
+
+def steps_of(values: tf.Tensor) -> tf.TensorArray:
+    """Hold [time, ...] so that a loop reads it step by step."""
+    return tf.TensorArray(values.dtype, size=tf.shape(values)[0]).unstack(values)
+
+
+def loop(step, steps: tf.Tensor, state: list[tf.Tensor], kept: int, backward: bool = False):
+    """Run ``step(t, *state) -> (state, values)`` for every t, in order or from the last to the first.
+
+    Args:
+        step: The function.
+        steps: Integer scalar.
+        state: Float32 tensors that one step hands to the next.
+        kept: How many values each step gives.
+        backward: Whether t falls.
+
+    Returns:
+        The last state, a list; and the values of all steps, a list of [time, ...].
+    """
+
+    def body(t, state, arrays):
+        state, values = step(t, *state)
+        return t + (-1 if backward else 1), list(state), [a.write(t, v) for a, v in zip(arrays, values, strict=True)]
+
+    arrays = [tf.TensorArray(tf.float32, size=steps) for _ in range(kept)]
+    begin = (steps - 1 if backward else 0, list(state), arrays)
+    goes_on = (lambda t, *_: t >= 0) if backward else (lambda t, *_: t < steps)
+    _, state, arrays = tf.while_loop(goes_on, body, begin, maximum_iterations=steps)
+    return state, [array.stack() for array in arrays]
