@@ -160,7 +160,13 @@ def encode_labels(labels: np.ndarray) -> dict:
     values = [label.item() if isinstance(label, np.generic) else label for label in labels]
     if not all(isinstance(value, str | int | float | bool) for value in values):
         raise ModelFileError(f"Labels must be strings or numbers to be saved, got {', '.join(sorted(kinds))}.")
-    return {"types": [type(label).__name__ for label in labels], "values": values}
+    return {"types": [_type_name(label) for label in labels], "values": values}
+
+
+def _type_name(label: object) -> str:
+    if isinstance(label, np.generic):
+        return f"numpy.{np.dtype(type(label)).name}"
+    return type(label).__name__
 
 
 def decode_labels(data: dict) -> np.ndarray:
@@ -168,7 +174,7 @@ def decode_labels(data: dict) -> np.ndarray:
     plain = {"str": str, "int": int, "float": float, "bool": bool}
     labels = np.empty(len(data["values"]), object)
     for i, (name, value) in enumerate(zip(data["types"], data["values"], strict=True)):
-        kind = plain.get(name) or np.dtype(name.removesuffix("_")).type
+        kind = np.dtype(name.removeprefix("numpy.")).type if name.startswith("numpy.") else plain[name]
         labels[i] = kind(value)
     return labels
 

@@ -135,7 +135,14 @@ def test_labels_that_cannot_be_saved(make, tmp_path):
 
 @pytest.mark.parametrize(
     "labels",
-    [["a", "b"], [1, 2], [1.5, -2.0], [True, False], [np.int8(3), np.int64(4)], [np.float32(0.5), np.str_("x")]],
+    [
+        ["a", "b"],
+        [1, 2],
+        [1.5, -2.0],
+        [True, False],
+        [np.int8(3), np.int64(4)],
+        [np.float32(0.5), np.str_("x"), np.bool_(True)],
+    ],
 )
 def test_labels_keep_their_types(labels):
     array = np.empty(len(labels), object)
