@@ -26,7 +26,7 @@ SETTINGS: dict[str, dict] = {
     "mit_movie": {},
     "bc5cdr": {},
     "wnut17": {"word_dropout": 0.25, "dropout": 0.6},
-    "wnut17+": {},
+    "wnut17+": {"word_dropout": 0.25, "dropout": 0.6},
     "ud_english_ewt": {},
     "weibo_ner": {},
 }
