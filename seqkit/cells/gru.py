@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import keras
 import tensorflow as tf
-from keras import ops
 
 from seqkit.cells.scan import ScanCell, loop, masked, shifted, steps_of, weight_gradient
 
@@ -36,25 +35,6 @@ class GRUCell(ScanCell, keras.layers.GRUCell):
             and self.activation is keras.activations.tanh
             and self.recurrent_activation is keras.activations.sigmoid
         )
-
-    def call(self, inputs, states, training=False):
-        """Return ``h_t`` and ``[h_t]``.
-
-        Recurrent dropout acts on what is multiplied by ``U`` (Gal & Ghahramani 2016). Keras' own also drops and scales
-        the ``h_{t-1}`` that ``z_t`` hands on, which makes the state grow with each step.
-        """
-        if not (training and self.recurrent_dropout and self.reset_after and self.use_bias):
-            return super().call(inputs, states, training=training)
-        h = states[0] if isinstance(states, list | tuple) else states
-        mask = self.get_recurrent_dropout_mask(h)  # Keras draws one for each gate
-        seen = h * (mask[0] if isinstance(mask, list) else mask)
-        bias, recurrent_bias = ops.unstack(self.bias)
-        x = ops.split(ops.matmul(inputs, self.kernel) + bias, 3, axis=-1)
-        u = ops.split(ops.matmul(seen, self.recurrent_kernel) + recurrent_bias, 3, axis=-1)
-        z, r = (self.recurrent_activation(x[k] + u[k]) for k in (0, 1))
-        n = self.activation(x[2] + r * u[2])
-        h = z * h + (1 - z) * n
-        return h, [h] if isinstance(states, list | tuple) else h
 
     def project(self, inputs: tf.Tensor) -> tf.Tensor:
         """Return ``W x + b`` and, where it is only added, ``c``: [..., dim] to [..., 3 units]."""

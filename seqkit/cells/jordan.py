@@ -129,12 +129,10 @@ class JordanCell(keras.layers.Layer, DropoutRNNCell):
         """Return y_t, and the new state, which is y_t again."""
         nested = isinstance(states, (list, tuple))
         previous = states[0] if nested else states
-        input_mask = self.get_dropout_mask(inputs)
-        recurrent_mask = self.get_recurrent_dropout_mask(previous)
-        if training and input_mask is not None:
-            inputs = inputs * input_mask
-        if training and recurrent_mask is not None:
-            previous = previous * recurrent_mask
+        if training and self.dropout:
+            inputs = inputs * self.get_dropout_mask(inputs)
+        if training and self.recurrent_dropout:
+            previous = previous * self.get_recurrent_dropout_mask(previous)
         hidden = ops.matmul(inputs, self.kernel) + ops.matmul(previous, self.recurrent_kernel)
         if self.use_bias:
             hidden = hidden + self.bias

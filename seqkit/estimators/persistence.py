@@ -158,7 +158,7 @@ def encode_labels(labels: np.ndarray) -> dict:
     """Turn labels into JSON that keeps their types."""
     kinds = {type(label).__name__ for label in labels}
     values = [label.item() if isinstance(label, np.generic) else label for label in labels]
-    if not all(isinstance(value, str | int | float | bool) for value in values):
+    if not all(type(value) in (str, int, float, bool) for value in values):
         raise ModelFileError(f"Labels must be strings or numbers to be saved, got {', '.join(sorted(kinds))}.")
     return {"types": [_type_name(label) for label in labels], "values": values}
 

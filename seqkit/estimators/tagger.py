@@ -67,8 +67,8 @@ class SequenceTagger(BaseSequenceEstimator):
     beam_width : int, default=1
         Jordan only: tag sequences followed in prediction.
     class_weight : dict, "balanced" or None, default=None
-        Weight of each tag's part of the loss (1 where a dict has none), for ``crf=False`` and Jordan networks: a
-        conditional random field judges whole paths, not tags.
+        Weight of each tag's part of the loss (1 where a dict has none; "balanced": all tags count the same), for
+        ``crf=False`` and Jordan networks: a conditional random field judges whole paths, not tags.
     scheme : {"auto", "iob2", "iob1", "iobes", "io"} or None, default="auto"
         What the tags mean. With a scheme, moves it forbids are never predicted and `score` is entity F1; with None,
         `score` is the share of right tags. "auto" looks at the tags.
@@ -279,6 +279,7 @@ class SequenceTagger(BaseSequenceEstimator):
         if not continues:
             self._choose_scheme(y)
         y, flat = legal_tags(y, flat, self.scheme_)
+        self._check_class_weight(continues, self.classes_ if continues else sorted_classes(flat))
         if not continues:
             self._start(data, flat)
         tag_ids = tag_numbers(self.classes_, y, flat)
@@ -304,6 +305,11 @@ class SequenceTagger(BaseSequenceEstimator):
         self
         """
         self._check_parameters()
+        if self.class_weight == "balanced":
+            raise ParameterError(
+                "class_weight='balanced' does not go with partial_fit, which sees a part of the data at a time. "
+                "Give the weights in a dict (sklearn.utils.class_weight.compute_class_weight finds them)."
+            )
         fresh = not hasattr(self, "model_")
         data = self._read(X, fresh=fresh)
         flat = self._flatten_tags(y, data)
@@ -314,11 +320,13 @@ class SequenceTagger(BaseSequenceEstimator):
             # Where all tags are given, those that do not occur yet tell of the scheme too.
             self._choose_scheme(y if classes is None else [*y, *([tag] for tag in classes)])
             y, flat = legal_tags(y, flat, self.scheme_)
+            self._check_class_weight(False, sorted_classes(flat if classes is None else list(classes)))
             self._start(data, flat, classes)
         elif classes is not None:
             tag_numbers(self.classes_, [list(classes)], list(classes), "classes")
         if not fresh:
             y, flat = legal_tags(y, flat, self.scheme_)
+            self._check_class_weight(True, self.classes_)
         try:
             tag_ids = tag_numbers(self.classes_, y, flat)
         except DataError:
@@ -329,9 +337,13 @@ class SequenceTagger(BaseSequenceEstimator):
             self._train(data, tag_ids, weights, None, epochs=1, partial=True)
         return self
 
-    def _check_parameters(self) -> None:
-        super()._check_parameters()
-        if self.class_weight is not None and self.cell != "jordan" and self.crf:
+    def _check_class_weight(self, continues: bool, classes: np.ndarray) -> None:
+        """Check it before anything is changed: against the network there is, or the one that is to be made."""
+        cell, crf = self.cell, self.crf
+        if continues:
+            cell, crf = self._model_config["cell"], self._model_config["crf"] is not False
+        check_class_weight(self.class_weight, classes)
+        if self.class_weight is not None and cell != "jordan" and crf:
             raise ParameterError(
                 f"class_weight={self.class_weight!r} does not go with a conditional random field (crf={self.crf!r}), "
                 "whose loss is that of a whole path and has no part for each tag. Set crf=False, or weigh sequences by "
@@ -460,7 +472,13 @@ class SequenceTagger(BaseSequenceEstimator):
     def _train(self, data, tag_ids, weights, held_out, epochs, partial=False) -> None:
         from seqkit.training.tagging import train_tagger
 
-        tag_weights = check_class_weight(self.class_weight, self.classes_, tag_ids)
+        trained = tag_ids
+        if held_out is not None and held_out.train_rows is not None:
+            ends = np.cumsum(data.lengths)
+            trained = np.concatenate(
+                [tag_ids[ends[row] - data.lengths[row] : ends[row]] for row in held_out.train_rows]
+            )
+        tag_weights = check_class_weight(self.class_weight, self.classes_, trained)
         train_tagger(self, data, tag_ids, weights, tag_weights, held_out, epochs, partial)
 
     # Predicting

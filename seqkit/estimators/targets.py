@@ -45,7 +45,7 @@ def check_sample_weight(sample_weight, count: int) -> np.ndarray:
     return weights
 
 
-def check_class_weight(class_weight, classes: np.ndarray, numbers: np.ndarray) -> np.ndarray | None:
+def check_class_weight(class_weight, classes: np.ndarray, numbers=()) -> np.ndarray | None:
     """Return the weight of each class, float32, or None for None.
 
     Parameters
@@ -55,7 +55,7 @@ def check_class_weight(class_weight, classes: np.ndarray, numbers: np.ndarray) -
     classes : ndarray
         The classes.
     numbers : ndarray
-        The class of each training item, as a number into `classes`.
+        The class of each training item, as a number into `classes`, for "balanced".
     """
     if class_weight is None:
         return None
@@ -72,6 +72,7 @@ def check_class_weight(class_weight, classes: np.ndarray, numbers: np.ndarray) -
                 raise ParameterError(f"class_weight[{label!r}]={weight!r} must be a finite number of at least 0.")
             weights[known[label]] = weight
         return weights
-    present = np.unique(numbers)
-    weights[present] = compute_class_weight("balanced", classes=present, y=numbers)
+    present = np.unique(np.asarray(numbers, np.int64))
+    if len(present):
+        weights[present] = compute_class_weight("balanced", classes=present, y=numbers)
     return weights

@@ -129,6 +129,9 @@ class Recurrent(keras.layers.Layer):
             (0, states, outputs),
             shape_invariants=(tf.TensorShape([]), sizes, tf.TensorShape(None)),
         )
+        if hasattr(self.cell, "reset_dropout_mask"):  # Keras' simple cell draws masks in prediction too, and keeps them
+            self.cell.reset_dropout_mask()
+            self.cell.reset_recurrent_dropout_mask()
         return outputs.concat()
 
     def get_config(self):
@@ -262,6 +265,9 @@ class RecurrentStack(keras.layers.Layer):
         """Return ``inputs`` and the output of every layer from ``above`` up, a list; see `call`."""
         given = initial_state is not None
         states = iter(tf.unstack(initial_state, self.state_count, axis=1) if given else [None] * self.state_count)
+        for layer in (layer for pair in self.directions[:above] for layer in pair):
+            for _ in layer.state_sizes:
+                next(states)
         results = [inputs]
         for pair, dropout in list(zip(self.directions, self.between, strict=True))[above:]:
             inputs = dropout(inputs, training=training)

@@ -331,9 +331,9 @@ class Tagger(keras.Model):
 
     # Keras' fit and evaluate. The loss is a property of the head, so that `compile` needs none.
 
-    def compile(self, optimizer="adam", loss=None, metrics=None, weighted_metrics=None, **options):
+    def compile(self, optimizer="adam", loss=None, loss_weights=None, metrics=None, weighted_metrics=None, **options):
         """Set the optimizer, and what else ``keras.Model.compile`` takes but losses and metrics."""
-        given = {"loss": loss, "metrics": metrics, "weighted_metrics": weighted_metrics}
+        given = dict(loss=loss, loss_weights=loss_weights, metrics=metrics, weighted_metrics=weighted_metrics)
         for name, value in given.items():
             if value is not None:
                 raise ParameterError(
@@ -446,10 +446,10 @@ def build_tagger(vocabulary_size: int = 0, tags: int | Sequence[str] = 2, **opti
         Jordan only: tag sequences followed in prediction.
     language_model : float, default 0
         Weight of a second objective in training: each direction of the first recurrent layer learns to expect the next
-        word (Rei 2017). 0.1 is a good value for small data; for words only.
+        word (Rei 2017). 0.2 is a good value; for words only.
     language_words : int, default 2000
         Word ids that this objective tells apart; rarer words count as the unknown word.
-    scheme : {"iob2", "iob1", "iobes"} or None
+    scheme : {"iob2", "iob1", "iobes", "io"} or None, default "iob2"
         What the names of the tags mean.
     seed : int, optional
         Seed of the initial weights and of dropout.

@@ -11,7 +11,8 @@ from seqkit.training.prefix_tree import prefix_tree, turned_around
 from seqkit.training.token_batches import encode_rows, signature, token_tensors, token_vectors, vector_tensors
 
 _BATCH = 256
-_TREE_BATCH = 1024  # the more sequences, the more they share; results of a batch are held until it is done
+_TREE_BATCH = 1024  # the more sequences, the more they share
+_MOVES = 2**26  # most moves between tags that a batch may hold at one step
 _TABLE_BYTES = 2**28  # largest table of distinct tokens' inputs to the recurrence
 _INTEGERS = tf.TensorSpec([None], tf.int32)
 
@@ -86,7 +87,7 @@ def _reader(estimator, data, what: str, tensors):
             trees.append([tf.constant(array) for array in (*tree, nodes)])
         return read(tables, trees, tf.constant(lengths, tf.int32))
 
-    return _TREE_BATCH, read_batch
+    return min(_TREE_BATCH, max(32, _MOVES // model.num_tags**2)), read_batch
 
 
 def _graph(estimator, key: tuple, make):

@@ -56,19 +56,22 @@ def train_tagger(
     targets = {"tags": tf.constant(tag_ids), "weights": tf.constant(weights)}
     if tag_weights is not None:
         targets["tag_weights"] = tf.constant(tag_weights)
-    optimizer, steps = estimator.__dict__.get("_live_steps", (None, {})) if partial else (None, {})
-    if optimizer is None:
+    # partial_fit goes on with the optimizer of the call before, unless it was to be another one.
+    asked = (repr(estimator.optimizer), estimator.learning_rate, estimator.gradient_clip)
+    before, optimizer, steps = estimator.__dict__.pop("_live_steps", (None, None, {}))
+    if not partial or before != asked:
+        steps = {}
         optimizer = make_optimizer(estimator.optimizer, float(estimator.learning_rate))
         optimizer.build(model.trainable_variables)
     step = steps.get(tuple(targets))
     if step is None:
         step = steps[tuple(targets)] = _step(model, optimizer, estimator.gradient_clip, tensors, targets)
     if partial:
-        estimator._live_steps = optimizer, steps
+        estimator._live_steps = asked, optimizer, steps
 
     checkpoint = None
     if estimator.checkpoint_dir is not None and not partial:
-        checkpoint = _checkpoint(estimator, data, tag_ids, weights, held_out)
+        checkpoint = _checkpoint(estimator, data, targets, held_out)
         seed = checkpoint.read_seed()
         if seed is not None and seed != estimator._seed:  # no integer was given as random_state: the first run's stands
             estimator._seed = estimator._model_config["seed"] = seed
@@ -130,10 +133,11 @@ def _step(model, optimizer, gradient_clip: float | None, tensors, targets):
     return step
 
 
-def _checkpoint(estimator, data, tag_ids: np.ndarray, weights: np.ndarray, held_out) -> Checkpoint:
+def _checkpoint(estimator, data, targets: dict, held_out) -> Checkpoint:
     """Return the checkpoint of training these parameters on this data."""
     parameters = estimator.get_params(deep=False)
-    for name in ("checkpoint_dir", "verbose"):  # they change nothing about the result
+    # The first two change nothing about the result; the third is told by what was made of it.
+    for name in ("checkpoint_dir", "verbose", "class_weight"):
         del parameters[name]
     if hasattr(estimator.optimizer, "get_config"):
         config = {k: v for k, v in estimator.optimizer.get_config().items() if k != "name"}  # Keras counts names up
@@ -143,7 +147,7 @@ def _checkpoint(estimator, data, tag_ids: np.ndarray, weights: np.ndarray, held_
     given = held_out is not None and held_out.train_rows is None
     held = [*held_out.data.fingerprint_parts(), held_out.targets] if given else []
     begin = estimator.model_.get_weights() if estimator.history_ else []  # of a warm start
-    parts = (*data.fingerprint_parts(), tag_ids, weights, *held, *begin)
+    parts = (*data.fingerprint_parts(), *(value.numpy() for value in targets.values()), *held, *begin)
     return Checkpoint(estimator.checkpoint_dir, fingerprint(parameters, list(map(repr, estimator.classes_)), *parts))
 
 

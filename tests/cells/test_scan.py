@@ -129,18 +129,6 @@ def test_recurrent_dropout_acts_in_training_only(name):
     np.testing.assert_allclose(scan(cell, x, state), read(name, cell.get_weights(), x), atol=1e-5)
 
 
-def test_a_gru_outside_scan_drops_what_is_multiplied_and_nothing_else():
-    """What z hands on is h itself: with z at 1 the state stays as it is, whatever is dropped."""
-    layer = keras.layers.RNN(GRUCell(UNITS, activation="relu", recurrent_dropout=0.5, seed=0), return_sequences=True)
-    layer.build((None, None, DIM))
-    kernel, recurrent, bias = layer.get_weights()
-    bias[0, :UNITS] = 50.0
-    layer.set_weights([kernel, recurrent, bias])
-    state = np.linspace(-1, 1, 2 * UNITS).reshape(2, UNITS).astype(np.float32)
-    outputs = layer(np.ones((2, 7, DIM), np.float32), initial_state=state, training=True)
-    np.testing.assert_allclose(outputs, np.repeat(state[:, None], 7, 1), atol=1e-5)
-
-
 @pytest.mark.parametrize(
     "options",
     [

@@ -405,8 +405,28 @@ def test_balanced_tag_weights(make):
     ],
 )
 def test_bad_tag_weights(make, tiny_corpus, parameters, message):
+    tagger = make(**parameters)
     with pytest.raises(ParameterError, match=message):
-        make(**parameters).fit(tiny_corpus.X[:8], tiny_corpus.y[:8])
+        tagger.fit(tiny_corpus.X[:8], tiny_corpus.y[:8])
+    assert not hasattr(tagger, "model_")
+
+
+def test_tag_weights_are_checked_against_the_network_there_is(make):
+    X, y = [["a", "b"]] * 4, [["P", "Q"]] * 4
+    tagger = make(cell="gru", crf=True).partial_fit(X, y)
+    tagger.set_params(crf=False, class_weight={"P": 2})
+    with pytest.raises(ParameterError, match="conditional random field"):
+        tagger.partial_fit(X, y)
+    with pytest.raises(ParameterError, match="partial_fit"):
+        tagger.set_params(class_weight="balanced").partial_fit(X, y)
+
+
+def test_tag_weights_go_with_checkpoints(make, tmp_path):
+    X, y = [["a", "b"]] * 4, [[1, 2]] * 4
+    options = {"crf": False, "checkpoint_dir": tmp_path}
+    one = make(class_weight={np.int64(1): 2.0}, **options).fit(X, y)
+    other = make(class_weight={np.int64(1): 0.0}, **options).fit(X, y)  # starts afresh
+    assert one.history_["loss"] != other.history_["loss"]
 
 
 def test_tag_weights_by_number_survive_saving(make, tmp_path):

@@ -191,6 +191,26 @@ def test_reading_trees_of_a_table_equals_reading_the_vectors(cell, layers, bidir
     np.testing.assert_allclose(found[keep], expected[keep], atol=1e-6)
 
 
+@pytest.mark.parametrize(("cell", "activation"), [("jordan", "tanh"), ("elman", "sigmoid"), ("gru", "relu")])
+def test_prediction_over_trees_leaves_no_dropout_mask_behind(cell, activation):
+    stack = RecurrentStack(cell, 3, 1, False, activation=activation, recurrent_dropout=0.5, seed=0)
+    stack.build((None, None, 2))
+    table, rows, lengths = tf.ones([2, 2]), np.array([[0, 1], [1, 0]]), np.array([2, 2])
+    tree, nodes = prefix_tree(rows, lengths)
+    trees = [[tf.constant(array) for array in (*tree, nodes)]]
+
+    @tf.function
+    def predict():
+        return stack.read_trees(stack.project(table), trees, tf.constant(lengths))
+
+    @tf.function
+    def train():
+        return stack(tf.gather(table, rows), lengths=tf.constant(lengths), training=True)
+
+    np.testing.assert_allclose(predict(), stack(tf.gather(table, rows), lengths=tf.constant(lengths)), atol=1e-6)
+    assert np.abs(train() - predict()).max() > 1e-3
+
+
 def test_a_seed_gives_the_same_weights_and_every_matrix_its_own():
     one, two, other = (RecurrentStack("lstm", 4, 2, seed=seed) for seed in (5, 5, 6))
     for stack in (one, two, other):

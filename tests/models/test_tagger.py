@@ -353,7 +353,7 @@ def test_a_given_initial_state_stands_in_for_the_layers_own():
         jordan(inputs | {"initial_state": zeros})
 
 
-@pytest.mark.parametrize("name", ["loss", "metrics", "weighted_metrics"])
+@pytest.mark.parametrize("name", ["loss", "loss_weights", "metrics", "weighted_metrics"])
 def test_compile_takes_no_loss_or_metric_that_it_would_ignore(name):
     with pytest.raises(ParameterError, match=f"{name}=.*no effect"):
         build_tagger(5, 2, units=2).compile("adam", **{name: ["accuracy"]})
