@@ -12,6 +12,7 @@ from seqkit.training.token_batches import encode_rows, signature, token_tensors,
 
 _BATCH = 256
 _TREE_BATCH = 1024  # the more sequences, the more they share
+_PIECE = 8_192  # distinct tokens whose characters are read at once
 _MOVES = 2**26  # most moves between tags that a batch may hold at one step
 _TABLE_BYTES = 2**28  # largest table of distinct tokens' inputs to the recurrence
 _INTEGERS = tf.TensorSpec([None], tf.int32)
@@ -72,7 +73,7 @@ def _reader(estimator, data, what: str, tensors):
         return _BATCH, lambda rows, lengths, real: read(tensors, tf.constant(rows, tf.int32))
 
     of_types = {name: value for name, value in tensors.items() if name not in ("starts", "index")}
-    tables = _graph(estimator, ("tables",), lambda: _tables_graph(model, of_types))(of_types)
+    tables = _in_pieces(_graph(estimator, ("tables",), lambda: _tables_graph(model, of_types)), of_types)
     read = _graph(estimator, (what, "trees"), lambda: _trees_graph(model, what, tables))
     index = data.corpus.index.astype(np.int32) + 1  # type 0 is padding
     starts = np.cumsum(data.lengths) - data.lengths
@@ -103,14 +104,26 @@ def _with_character_vectors(estimator, tensors):
     if "characters" not in tensors:
         return tensors
     encoder = estimator.model_.encoder
-    spec = signature({"characters": tensors["characters"]})["characters"]
-    encode = _graph(
-        estimator,
-        ("characters",),
-        lambda: tf.function(encoder.encode_characters, input_signature=[spec], autograph=False),
-    )
-    vectors = {"character_vectors": encode(tensors["characters"])}
+    characters = {"characters": tensors["characters"]}
+
+    def make():
+        def encode(characters):
+            return encoder.encode_characters(**characters)
+
+        return tf.function(encode, input_signature=[signature(characters)], autograph=False)
+
+    vectors = {"character_vectors": _in_pieces(_graph(estimator, ("characters",), make), characters)}
     return {name: value for name, value in tensors.items() if name != "characters"} | vectors
+
+
+def _in_pieces(function, of_types):
+    """Call a function of distinct tokens on a bounded number of them at a time and join what it gives."""
+    count = len(next(iter(of_types.values())))
+    pieces = [
+        function({name: value[first : first + _PIECE] for name, value in of_types.items()})
+        for first in range(0, count, _PIECE)
+    ]
+    return pieces[0] if len(pieces) == 1 else tf.nest.map_structure(lambda *parts: tf.concat(parts, 0), *pieces)
 
 
 def _tables_graph(model, of_types):
