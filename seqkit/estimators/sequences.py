@@ -40,6 +40,13 @@ class Sequences:
     def __len__(self) -> int:
         return len(self.lengths)
 
+    def positions(self, rows: np.ndarray) -> np.ndarray:
+        """Return where the elements of some rows stand among those of all sequences, one row after the other."""
+        lengths = self.lengths[rows]
+        before = np.cumsum(lengths) - lengths
+        starts = np.cumsum(self.lengths)[rows] - lengths
+        return np.repeat(starts - before, lengths) + np.arange(lengths.sum())
+
     def fingerprint_parts(self) -> list:
         """Return what tells this data from other data."""
         if self.vectors is not None:

@@ -279,9 +279,10 @@ class SequenceTagger(BaseSequenceEstimator):
         if not continues:
             self._choose_scheme(y)
         y, flat = legal_tags(y, flat, self.scheme_)
-        self._check_class_weight(continues, self.classes_ if continues else sorted_classes(flat))
+        tags = self.classes_ if continues else sorted_classes(flat)
+        self._check_class_weight(continues, tags)
         if not continues:
-            self._start(data, flat)
+            self._start(data, tags)
         tag_ids = tag_numbers(self.classes_, y, flat)
         held_out = self._held_out(validation_data, data, tag_ids)
         self._train(data, tag_ids, weights, held_out, self.epochs)
@@ -320,8 +321,9 @@ class SequenceTagger(BaseSequenceEstimator):
             # Where all tags are given, those that do not occur yet tell of the scheme too.
             self._choose_scheme(y if classes is None else [*y, *([tag] for tag in classes)])
             y, flat = legal_tags(y, flat, self.scheme_)
-            self._check_class_weight(False, sorted_classes(flat if classes is None else list(classes)))
-            self._start(data, flat, classes)
+            tags = sorted_classes(flat if classes is None else list(classes))
+            self._check_class_weight(False, tags)
+            self._start(data, tags)
         elif classes is not None:
             tag_numbers(self.classes_, [list(classes)], list(classes), "classes")
         if not fresh:
@@ -367,10 +369,10 @@ class SequenceTagger(BaseSequenceEstimator):
 
         self.scheme_ = infer_scheme(y) if self.scheme == "auto" else self.scheme
 
-    def _start(self, data, flat: list, classes=None) -> None:
+    def _start(self, data, classes: np.ndarray) -> None:
         """Learn vocabulary and tags, and make a fresh model."""
         self.input_kind_ = "vectors" if data.kind == "vectors" else "tokens"
-        self.classes_ = sorted_classes(flat if classes is None else list(classes))
+        self.classes_ = classes
         self._seed = self._draw_seed()
         options = dict(
             tags=tag_names(self.classes_, self.scheme_),

@@ -84,7 +84,7 @@ def train_tagger(
         if held_out.train_rows is not None:
             train_rows = held_out.train_rows
         metric = "f1" if estimator.scheme_ else "accuracy"
-        evaluate = _evaluation(estimator, held_out)
+        evaluate = _evaluation(estimator, held_out, tensors if held_out.data is data else None)
     train_rows = train_rows[data.lengths[train_rows] > 0]
     train_lengths = data.lengths[train_rows]
 
@@ -151,14 +151,13 @@ def _checkpoint(estimator, data, targets: dict, held_out) -> Checkpoint:
     return Checkpoint(estimator.checkpoint_dir, fingerprint(parameters, list(map(repr, estimator.classes_)), *parts))
 
 
-def _evaluation(estimator, held_out: HeldOut):
-    """Return a function that scores the present weights."""
+def _evaluation(estimator, held_out: HeldOut, tensors=None):
+    """Return a function that scores the present weights; ``tensors`` hold the data where that was done already."""
     data, rows = held_out.data, held_out.rows
-    starts = np.concatenate([[0], np.cumsum(data.lengths)])
-    positions = np.concatenate([np.arange(starts[r], starts[r + 1]) for r in rows] or [np.zeros(0, int)])
     lengths = data.lengths[rows]
-    truth, names = held_out.targets[positions], [*estimator.classes_.tolist(), *held_out.unseen]
-    tensors = data_tensors(estimator, data)
+    truth, names = held_out.targets[data.positions(rows)], [*estimator.classes_.tolist(), *held_out.unseen]
+    if tensors is None:
+        tensors = data_tensors(estimator, data)
 
     def evaluate() -> float:
         predicted, _ = decode(estimator, data, rows=rows, tensors=tensors)
