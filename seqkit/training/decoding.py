@@ -75,12 +75,11 @@ def _reader(estimator, data, what: str, tensors):
     of_types = {name: value for name, value in tensors.items() if name not in ("starts", "index")}
     tables = _in_pieces(_graph(estimator, ("tables",), lambda: _tables_graph(model, of_types)), of_types)
     read = _graph(estimator, (what, "trees"), lambda: _trees_graph(model, what, tables))
-    index = data.corpus.index.astype(np.int32) + 1  # type 0 is padding
-    starts = np.cumsum(data.lengths) - data.lengths
+    index = data.corpus.index + 1  # type 0 is padding
 
     def read_batch(rows, lengths, real):
         symbols = np.zeros(real.shape, np.int32)
-        symbols[real] = index[(starts[rows][:, None] + np.arange(real.shape[1]))[real]]
+        symbols[real] = index[data.positions(rows)]
         trees = []
         for layer in model.recurrent.directions[0]:
             tree, nodes = prefix_tree(turned_around(symbols, lengths) if layer.backward else symbols, lengths)

@@ -76,20 +76,17 @@ def pad_flat(flat: tf.Tensor, positions: tf.Tensor, real: tf.Tensor) -> tf.Tenso
     return tf.where(real, tf.gather(flat, positions), tf.zeros([], flat.dtype))
 
 
-def encode_rows(model, tensors: Tensors, rows: tf.Tensor, training: bool = False):
-    """Run a model's encoder over rows of a data set.
+def encode_rows(model, tensors: Tensors, rows: tf.Tensor):
+    """Run a model's encoder over rows of a data set, in prediction.
 
     Parameters
     ----------
     model : seqkit.models.tagger.Tagger
         The model.
     tensors : dict
-        From `token_tensors` or `vector_tensors`. In prediction ``character_vectors`` [types, units] may stand for
-        ``characters``.
+        From `token_tensors` or `vector_tensors`; ``character_vectors`` [types, units] may stand for ``characters``.
     rows : tf.Tensor
         Row numbers, int32 [batch].
-    training : bool
-        Whether dropout is active.
 
     Returns
     -------
@@ -98,8 +95,8 @@ def encode_rows(model, tensors: Tensors, rows: tf.Tensor, training: bool = False
     positions, real, lengths : tf.Tensor
         As `gather_rows` gives them.
     """
-    vectors, _, positions, real, lengths = embed_rows(model, tensors, rows, training)
-    return model.read(vectors, lengths, training=training), positions, real, lengths
+    vectors, _, positions, real, lengths = embed_rows(model, tensors, rows)
+    return model.read(vectors, lengths), positions, real, lengths
 
 
 def embed_rows(model, tensors: Tensors, rows: tf.Tensor, training: bool = False):
