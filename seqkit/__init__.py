@@ -12,6 +12,8 @@ __version__ = "0.1.0"
 # Public name -> module that defines it. Resolved on first use (PEP 562).
 _PUBLIC = {
     "SequenceTagger": "seqkit.estimators.tagger",
+    "SequenceClassifier": "seqkit.estimators.classifier",
+    "SequenceRegressor": "seqkit.estimators.regressor",
     "load": "seqkit.estimators.persistence",
 }
 _SUBPACKAGES = (

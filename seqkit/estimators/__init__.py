@@ -4,7 +4,11 @@ from __future__ import annotations
 
 import importlib
 
-_ESTIMATORS = {"SequenceTagger": "seqkit.estimators.tagger"}
+_ESTIMATORS = {
+    "SequenceTagger": "seqkit.estimators.tagger",
+    "SequenceClassifier": "seqkit.estimators.classifier",
+    "SequenceRegressor": "seqkit.estimators.regressor",
+}
 
 
 def all_estimators() -> list[tuple[str, type]]:

@@ -42,6 +42,10 @@ class BaseSequenceEstimator(BaseEstimator):
         enabled = {"auto": "auto", 0: False, 1: True, 2: "lines"}[self.verbose]
         return partial(progress, enabled=enabled)
 
+    def _batch_rows(self, rows: np.ndarray) -> int:
+        """Return how many of these training rows go into one step."""
+        return self.batch_size
+
     def _check_fitted(self) -> None:
         check_is_fitted(self, "model_")
 

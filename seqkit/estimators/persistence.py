@@ -51,7 +51,8 @@ def save(estimator, folder: str | os.PathLike) -> Path:
         _write_json(temporary / "config.json", config)
         vocabulary = getattr(estimator, "vocabulary_", None)
         _write_json(temporary / "vocabulary.json", None if vocabulary is None else vocabulary.to_json())
-        _write_json(temporary / "labels.json", encode_labels(estimator.classes_))
+        classes = getattr(estimator, "classes_", None)
+        _write_json(temporary / "labels.json", None if classes is None else encode_labels(classes))
         _write_json(temporary / "manifest.json", manifest(estimator))
         np.savez(temporary / "weights.npz", **weights)
         _replace(temporary, folder)
@@ -114,7 +115,9 @@ def load(folder: str | os.PathLike, *, expected: type | None = None):
         vocabulary = _read_json(folder / "vocabulary.json")
         if vocabulary is not None:
             estimator.vocabulary_ = TokenVocabulary.from_json(vocabulary)
-        estimator.classes_ = decode_labels(_read_json(folder / "labels.json"))
+        labels = _read_json(folder / "labels.json")
+        if labels is not None:
+            estimator.classes_ = decode_labels(labels)
         estimator._model_config = config["model"]
         with np.load(folder / "weights.npz", allow_pickle=False) as file:
             weights = [file[str(i)] for i in range(len(file.files))]
@@ -150,7 +153,7 @@ def manifest(estimator) -> dict:
         "parameters": {name: _plain(name, value) for name, value in estimator.get_params(deep=False).items()},
         "weights": int(sum(np.size(w) for w in estimator.model_.get_weights())),
         "epochs": len(history.get("loss", [])),
-        "metrics": {name: max(values) for name, values in history.items() if name in ("f1", "accuracy")},
+        "metrics": {name: max(values) for name, values in history.items() if name in ("f1", "accuracy", "r2")},
     }
 
 
@@ -160,7 +163,7 @@ def encode_labels(labels: np.ndarray) -> dict:
     values = [label.item() if isinstance(label, np.generic) else label for label in labels]
     if not all(type(value) in (str, int, float, bool) for value in values):
         raise ModelFileError(f"Labels must be strings or numbers to be saved, got {', '.join(sorted(kinds))}.")
-    return {"types": [_type_name(label) for label in labels], "values": values}
+    return {"dtype": labels.dtype.str, "types": [_type_name(label) for label in labels], "values": values}
 
 
 def _type_name(label: object) -> str:
@@ -176,7 +179,8 @@ def decode_labels(data: dict) -> np.ndarray:
     for i, (name, value) in enumerate(zip(data["types"], data["values"], strict=True)):
         kind = np.dtype(name.removeprefix("numpy.")).type if name.startswith("numpy.") else plain[name]
         labels[i] = kind(value)
-    return labels
+    dtype = np.dtype(data["dtype"])
+    return labels if dtype == object else labels.astype(dtype)
 
 
 def _plain(name: str, value: object) -> object:

@@ -2,24 +2,26 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
-from itertools import islice
+from collections.abc import Sequence
 from numbers import Integral, Real
 from pathlib import Path
 
 import numpy as np
-from sklearn.utils._param_validation import HasMethods, Interval, Options, StrOptions
+from sklearn.utils._param_validation import Interval, StrOptions
 
-from seqkit.errors import DataError, InputTypeError, ParameterError
-from seqkit.estimators.base import BaseSequenceEstimator
-from seqkit.estimators.tag_labels import legal_tags, tag_names, tag_numbers, tag_numbers_and_unseen
-from seqkit.estimators.targets import check_class_weight, check_sample_weight, sorted_classes
-from seqkit.training.held_out import HeldOut, random_part
+from seqkit.errors import InputTypeError, ParameterError
+from seqkit.estimators.sequence_estimator import (
+    READER_CONSTRAINTS,
+    TRAINING_CONSTRAINTS,
+    SequenceEstimator,
+    split_rows,
+)
+from seqkit.estimators.tag_labels import flatten_tags, legal_tags, tag_names, tag_numbers, tag_numbers_and_unseen
+from seqkit.estimators.targets import check_sample_weight, sorted_classes
+from seqkit.tags import infer_scheme
 
-_CHUNK = 8_192  # sequences predicted at once: bounds memory
 
-
-class SequenceTagger(BaseSequenceEstimator):
+class SequenceTagger(SequenceEstimator):
     """Tag every token of a sentence, or every vector of a sequence, with a recurrent network.
 
     A sentence's tokens become vectors (word, characters, shape, affixes), a recurrent network reads them, and a
@@ -134,44 +136,16 @@ class SequenceTagger(BaseSequenceEstimator):
     """
 
     _parameter_constraints = {  # noqa: RUF012
-        "cell": [StrOptions({"lstm", "gru", "elman", "jordan"})],
-        "units": [Interval(Integral, 1, None, closed="left")],
-        "layers": [Interval(Integral, 1, None, closed="left")],
-        "bidirectional": ["boolean"],
-        "activation": [str, None],
+        **READER_CONSTRAINTS,
         "crf": ["boolean", StrOptions({"auto"})],
-        "word_dim": [Interval(Integral, 1, None, closed="left")],
-        "char_encoder": [StrOptions({"cnn", "rnn"}), None],
-        "char_units": [Interval(Integral, 1, None, closed="left")],
-        "shape_features": ["boolean"],
-        "word_vectors": [str, HasMethods("__fspath__"), None],
-        "dropout": [Interval(Real, 0, 1, closed="left")],
-        "recurrent_dropout": [Interval(Real, 0, 1, closed="left")],
-        "word_dropout": [Interval(Real, 0, 1, closed="left")],
-        "initial_state": [StrOptions({"zeros", "learned"})],
-        "language_model": [Interval(Real, 0, None, closed="left")],
         "scheduled_sampling": [Interval(Real, 0, 1, closed="both")],
         "beam_width": [Interval(Integral, 1, None, closed="left")],
         "class_weight": [dict, StrOptions({"balanced"}), None],
         "scheme": [StrOptions({"auto", "iob2", "iob1", "iobes", "io"}), None],
-        "tokenizer": [StrOptions({"words", "whitespace", "characters"})],
-        "lowercase": ["boolean"],
-        "min_count": [Interval(Integral, 1, None, closed="left")],
-        "optimizer": [str, dict, HasMethods("get_config")],
-        "learning_rate": [Interval(Real, 0, None, closed="neither")],
-        "gradient_clip": [Interval(Real, 0, None, closed="neither"), None],
-        "batch_size": [Interval(Integral, 1, None, closed="left")],
-        "epochs": [Interval(Integral, 1, None, closed="left")],
-        "patience": [Interval(Integral, 1, None, closed="left"), None],
-        "validation_fraction": [Interval(Real, 0, 1, closed="left"), None],
-        "average_weights": ["boolean"],
-        "max_length": [Interval(Integral, 1, None, closed="left"), None],
-        "warm_start": ["boolean"],
-        "checkpoint_dir": [str, HasMethods("__fspath__"), None],
-        "random_state": ["random_state"],
-        "verbose": [Options(object, {"auto", 0, 1, 2})],
+        **TRAINING_CONSTRAINTS,
     }
     _plain_state = ("input_kind_", "scheme_", "history_", "n_features_in_", "data_fingerprint_", "_seed")
+    _builder = "build_tagger"
 
     def __init__(
         self,
@@ -269,24 +243,7 @@ class SequenceTagger(BaseSequenceEstimator):
         -------
         self
         """
-        self._check_parameters()
-        continues = self.warm_start and hasattr(self, "model_")
-        data = self._read(X, fresh=not continues)
-        flat = self._flatten_tags(y, data)
-        if not flat:
-            raise DataError("X holds no tokens at all: there is nothing to fit.")
-        weights = check_sample_weight(sample_weight, len(data))
-        if not continues:
-            self._choose_scheme(y)
-        y, flat = legal_tags(y, flat, self.scheme_)
-        tags = self.classes_ if continues else sorted_classes(flat)
-        self._check_class_weight(continues, tags)
-        if not continues:
-            self._start(data, tags)
-        tag_ids = tag_numbers(self.classes_, y, flat)
-        held_out = self._held_out(validation_data, data, tag_ids)
-        self._train(data, tag_ids, weights, held_out, self.epochs)
-        return self
+        return super().fit(X, y, validation_data, sample_weight)
 
     def partial_fit(self, X, y, classes=None, sample_weight=None):
         """Take one pass over more data, continuing from the present weights.
@@ -305,46 +262,30 @@ class SequenceTagger(BaseSequenceEstimator):
         -------
         self
         """
-        self._check_parameters()
-        if self.class_weight == "balanced":
-            raise ParameterError(
-                "class_weight='balanced' does not go with partial_fit, which sees a part of the data at a time. "
-                "Give the weights in a dict (sklearn.utils.class_weight.compute_class_weight finds them)."
-            )
-        fresh = not hasattr(self, "model_")
-        data = self._read(X, fresh=fresh)
-        flat = self._flatten_tags(y, data)
-        weights = check_sample_weight(sample_weight, len(data))
+        return self._partial_fit(X, y, classes, sample_weight)
+
+    def _fit_targets(self, y, data, fresh, classes=None) -> np.ndarray:
+        flat = flatten_tags(y, data.lengths)
         if fresh:
-            if not flat and classes is None:
-                raise DataError("The first call of partial_fit needs data with tokens, or classes=.")
             # Where all tags are given, those that do not occur yet tell of the scheme too.
-            self._choose_scheme(y if classes is None else [*y, *([tag] for tag in classes)])
-            y, flat = legal_tags(y, flat, self.scheme_)
-            tags = sorted_classes(flat if classes is None else list(classes))
-            self._check_class_weight(False, tags)
-            self._start(data, tags)
+            named = y if classes is None else [*y, *([tag] for tag in classes)]
+            self.scheme_ = infer_scheme(named) if self.scheme == "auto" else self.scheme
+        y, flat = legal_tags(y, flat, self.scheme_)
+        if fresh:
+            self.classes_ = sorted_classes(flat if classes is None else list(classes))
         elif classes is not None:
             tag_numbers(self.classes_, [list(classes)], list(classes), "classes")
-        if not fresh:
-            y, flat = legal_tags(y, flat, self.scheme_)
-            self._check_class_weight(True, self.classes_)
-        try:
-            tag_ids = tag_numbers(self.classes_, y, flat)
-        except DataError:
-            if fresh:  # nothing was fitted
-                del self.model_
-            raise
-        if flat:
-            self._train(data, tag_ids, weights, None, epochs=1, partial=True)
-        return self
+        return tag_numbers(self.classes_, y, flat)
 
-    def _check_class_weight(self, continues: bool, classes: np.ndarray) -> None:
+    def _validation_targets(self, y, data, name):
+        return tag_numbers_and_unseen(self.classes_, flatten_tags(y, data.lengths, name))
+
+    def _check_class_weight(self, fresh) -> None:
         """Check it before anything is changed: against the network there is, or the one that is to be made."""
+        super()._check_class_weight(fresh)
         cell, crf = self.cell, self.crf
-        if continues:
+        if not fresh:
             cell, crf = self._model_config["cell"], self._model_config["crf"] is not False
-        check_class_weight(self.class_weight, classes)
         if self.class_weight is not None and cell != "jordan" and crf:
             raise ParameterError(
                 f"class_weight={self.class_weight!r} does not go with a conditional random field (crf={self.crf!r}), "
@@ -352,136 +293,29 @@ class SequenceTagger(BaseSequenceEstimator):
                 "sample_weight."
             )
 
-    def _read(self, X, fresh=False, name="X"):
-        from seqkit.estimators.sequences import check_sequences
-
-        kind = None if fresh else getattr(self, "input_kind_", None)
-        dim = None if fresh else getattr(self, "n_features_in_", None)
-        return check_sequences(X, tokenizer=self.tokenizer, kind=kind, dim=dim, max_length=self.max_length, name=name)
-
-    def _flatten_tags(self, y, data, name="y") -> list:
-        from seqkit.text.corpus import flatten_tags
-
-        return flatten_tags(y, data.lengths, name)
-
-    def _choose_scheme(self, y) -> None:
-        from seqkit.tags import infer_scheme
-
-        self.scheme_ = infer_scheme(y) if self.scheme == "auto" else self.scheme
-
-    def _start(self, data, classes: np.ndarray) -> None:
-        """Learn vocabulary and tags, and make a fresh model."""
-        self.input_kind_ = "vectors" if data.kind == "vectors" else "tokens"
-        self.classes_ = classes
-        self._seed = self._draw_seed()
-        options = dict(
+    def _model_options(self) -> dict:
+        return dict(
             tags=tag_names(self.classes_, self.scheme_),
-            cell=self.cell,
-            units=int(self.units),
-            layers=int(self.layers),
-            bidirectional=bool(self.bidirectional),
-            activation=self.activation,
             crf=None if self.crf == "auto" else bool(self.crf),
-            dropout=float(self.dropout),
-            recurrent_dropout=float(self.recurrent_dropout),
-            initial_state=self.initial_state,
             scheduled_sampling=float(self.scheduled_sampling),
             beam_width=int(self.beam_width),
             scheme=self.scheme_,
-            seed=self._seed,
         )
-        matrix = None
-        if self.input_kind_ == "vectors":
-            self.n_features_in_ = int(data.vectors[0].shape[1])
-            options["input_dim"] = self.n_features_in_
-            self.__dict__.pop("vocabulary_", None)
-        else:
-            self.__dict__.pop("n_features_in_", None)
-            matrix = self._learn_vocabulary(data.corpus)
-            vocabulary = self.vocabulary_
-            options |= dict(
-                vocabulary_size=vocabulary.n_words,
-                word_dim=int(self.word_dim),
-                word_dropout=float(self.word_dropout),
-                rare_from=vocabulary.rare_from,
-                characters=vocabulary.n_characters,
-                char_encoder=self.char_encoder,
-                char_units=int(self.char_units),
-                feature_sizes=vocabulary.feature_sizes,
-                language_model=float(self.language_model),
-            )
-            if matrix is not None:
-                options |= dict(vector_rows=len(matrix), vector_dim=matrix.shape[1])
-        self._model_config = options
-        self.model_ = self._build_model()
-        if matrix is not None:
-            self.model_.encoder.vector_table.assign(matrix)
-        self.history_ = {}
-        self._drop_live()
 
-    def _learn_vocabulary(self, corpus):
-        """Learn `vocabulary_`; return the matrix of pretrained vectors by word id, or None."""
-        from seqkit.text.features import learn_vocabulary, normalize
+    def _evaluation(self, held_out, tensors=None):
+        from seqkit.metrics.entities import entity_counts
+        from seqkit.training.prediction import answer_steps
 
-        row_of, vectors = {}, None
-        if self.word_vectors is not None:
-            import tensorflow as tf
+        data, rows = held_out.data, held_out.rows
+        truth, names = held_out.targets[data.positions(rows)], [*self.classes_.tolist(), *held_out.unseen]
 
-            from seqkit.text.vectors import read_vectors
+        def evaluate() -> dict[str, float]:
+            (predicted,) = answer_steps(self, data, "tags", rows, tensors)
+            if self.scheme_:
+                return {"f1": entity_counts(truth, predicted, data.lengths[rows], names).f1}
+            return {"accuracy": float(np.mean(truth == predicted)) if len(truth) else 0.0}
 
-            vectors = read_vectors(self.word_vectors)
-            normal = normalize(tf.constant(vectors.words), self.lowercase, False).numpy()
-            for row, (word, key) in enumerate(zip(vectors.words, normal.tolist(), strict=True)):
-                key = key.decode()
-                if key == word:  # the very word goes before another one that only looks the same in lower case
-                    row_of[key] = row
-                else:
-                    row_of.setdefault(key, row)
-        self.vocabulary_ = learn_vocabulary(
-            corpus.types,
-            corpus.counts,
-            characters=self.char_encoder is not None,
-            features=self.shape_features,
-            lowercase=self.lowercase,
-            digits=vectors is None,
-            min_count=int(self.min_count),
-            extra_words=list(row_of),
-        )
-        if vectors is None:
-            return None
-        words = self.vocabulary_.words + self.vocabulary_.extra_words
-        rows = np.array([row_of.get(word, -1) for word in words], np.int64)
-        matrix = np.zeros((2 + len(words), vectors.dimension), np.float32)  # 0 pads, 1 is the unknown word
-        matrix[2:][rows >= 0] = vectors.matrix[rows[rows >= 0]]
-        self.vector_coverage_ = vectors.coverage(self.vocabulary_.words)
-        return matrix
-
-    def _build_model(self):
-        from seqkit.models import build_tagger
-
-        return build_tagger(**self._model_config)
-
-    def _held_out(self, given, data, tag_ids) -> HeldOut | None:
-        if given is None:
-            return random_part(data, tag_ids, self.validation_fraction, self._seed)
-        if not isinstance(given, tuple | list) or len(given) != 2:
-            raise InputTypeError("validation_data must be a pair (X, y).")
-        held = self._read(given[0], name="validation_data[0]")
-        flat = self._flatten_tags(given[1], held, "validation_data[1]")
-        numbers, unseen = tag_numbers_and_unseen(self.classes_, flat)
-        return HeldOut(held, numbers, np.arange(len(held)), unseen=unseen)
-
-    def _train(self, data, tag_ids, weights, held_out, epochs, partial=False) -> None:
-        from seqkit.training.tagging import train_tagger
-
-        trained = tag_ids
-        if held_out is not None and held_out.train_rows is not None:
-            ends = np.cumsum(data.lengths)
-            trained = np.concatenate(
-                [tag_ids[ends[row] - data.lengths[row] : ends[row]] for row in held_out.train_rows]
-            )
-        tag_weights = check_class_weight(self.class_weight, self.classes_, trained)
-        train_tagger(self, data, tag_ids, weights, tag_weights, held_out, epochs, partial)
+        return evaluate
 
     # Predicting
 
@@ -498,27 +332,12 @@ class SequenceTagger(BaseSequenceEstimator):
         list of list
             One tag for each token. A Jordan network's tags come from running free, greedily or by beam.
         """
-        self._check_fitted()
-        return self._predict(self._read(X))
+        return super().predict(X)
 
     def _predict(self, data) -> list[list]:
-        from seqkit.training.decoding import decode
+        from seqkit.training.prediction import answer_steps
 
-        if not len(data):
-            return []
-        return _split(self.classes_[decode(self, data)[0]], data.lengths)
-
-    def predict_iter(self, X: Iterable, chunk_size: int = _CHUNK) -> Iterator[list]:
-        """Yield the tags of each sequence of a stream, in order, holding only ``chunk_size`` of them in memory."""
-        self._check_fitted()
-        if isinstance(X, str | bytes):
-            raise InputTypeError("X must be an iterable of sequences, got one string.")
-        if not isinstance(chunk_size, Integral) or chunk_size < 1:
-            raise ParameterError(f"chunk_size={chunk_size!r} must be an integer of at least 1.")
-        stream, first = iter(X), 0
-        while chunk := list(islice(stream, chunk_size)):
-            yield from self._predict(self._read(chunk, name=f"X[{first}:]" if first else "X"))
-            first += len(chunk)
+        return _lists(self.classes_[answer_steps(self, data, "tags")[0]], data.lengths)
 
     def predict_proba(self, X) -> list[np.ndarray]:
         """Return for each sequence an array (length, n_classes), columns in the order of ``classes_``.
@@ -527,12 +346,10 @@ class SequenceTagger(BaseSequenceEstimator):
         each step.
         """
         self._check_fitted()
-        from seqkit.training.decoding import probabilities
+        from seqkit.training.prediction import answer_steps
 
         data = self._read(X)
-        if not len(data):
-            return []
-        return np.split(probabilities(self, data), np.cumsum(data.lengths)[:-1])
+        return split_rows(answer_steps(self, data, "probabilities")[0], data.lengths)
 
     def tag(self, texts: Sequence[str]) -> list[dict]:
         """Tag raw strings and gather entities.
@@ -551,18 +368,16 @@ class SequenceTagger(BaseSequenceEstimator):
         self._check_fitted()
         from seqkit.tags import entity_spans
         from seqkit.text.tokenizer import tokenize_texts
-        from seqkit.training.decoding import decode
+        from seqkit.training.prediction import answer_steps
 
         if isinstance(texts, str | bytes):
             raise InputTypeError(f"texts must be a list of strings, got one string {texts!r:.60}. Wrap it in a list.")
         tokenized = tokenize_texts(list(texts), self.tokenizer)
         data = self._read([t.tokens for t in tokenized])
-        if not len(data):
-            return []
-        ids, scores = decode(self, data, scores=True)
+        ids, scores = answer_steps(self, data, "tags_and_scores")
         results = []
         rows = zip(
-            texts, tokenized, _split(self.classes_[ids], data.lengths), _split(scores, data.lengths), strict=True
+            texts, tokenized, _lists(self.classes_[ids], data.lengths), _lists(scores, data.lengths), strict=True
         )
         for text, tokens, tags, tag_scores in rows:
             spans = entity_spans(tags, self.scheme_) if self.scheme_ else []
@@ -600,7 +415,7 @@ class SequenceTagger(BaseSequenceEstimator):
 
         self._check_fitted()
         data = self._read(X)
-        self._flatten_tags(y, data)
+        flatten_tags(y, data.lengths)
         weights = None if sample_weight is None else check_sample_weight(sample_weight, len(data))
         metric = entity_f1 if self.scheme_ else token_accuracy
         return metric(list(y), self._predict(data), sample_weight=weights)
@@ -624,11 +439,7 @@ class SequenceTagger(BaseSequenceEstimator):
 
         return export_tagger(self, root)
 
-    def _drop_live(self) -> None:
-        for name in [name for name in self.__dict__ if name.startswith("_live_")]:
-            del self.__dict__[name]
 
-
-def _split(flat: np.ndarray, lengths: np.ndarray) -> list[list]:
+def _lists(flat: np.ndarray, lengths: np.ndarray) -> list[list]:
     values, ends = flat.tolist(), np.cumsum(lengths).tolist()
     return [values[end - length : end] for end, length in zip(ends, lengths.tolist(), strict=True)]

@@ -213,7 +213,7 @@ class JordanHead(keras.layers.Layer):
             lengths = tf.fill(shape[:1], shape[1]) if mask is None else tf.reduce_sum(tf.cast(mask, tf.int32), axis=1)
         return self.probabilities(features, lengths)
 
-    def loss(self, features, lengths, tags, training: bool = False, tag_weights=None) -> tf.Tensor:
+    def loss(self, features, lengths, tags, training: bool = False, class_weights=None) -> tf.Tensor:
         """Return the negative log-likelihood of each sequence under teacher forcing.
 
         Args:
@@ -221,7 +221,7 @@ class JordanHead(keras.layers.Layer):
             lengths: Integer tensor (batch,).
             tags: Integer tensor (batch, steps), the true tags; what stands at padding does not matter.
             training: Whether dropout and scheduled sampling apply.
-            tag_weights: Float tensor (num_tags,): what the loss at each true tag counts; all 1 without it.
+            class_weights: Float tensor (num_tags,): what the loss at each true tag counts; all 1 without it.
 
         Returns:
             Tensor (batch,): the sum over tokens and directions; 0 for an empty sequence.
@@ -235,8 +235,8 @@ class JordanHead(keras.layers.Layer):
         if self.bidirectional:
             last = position == lengths[:, None] - 1
             loss += self._teacher_forced(features, truth, tags, last, -1, self._network("backward"), training)
-        if tag_weights is not None:
-            loss *= tf.gather(tag_weights, tags)
+        if class_weights is not None:
+            loss *= tf.gather(class_weights, tags)
         return tf.reduce_sum(tf.where(real, loss, 0), axis=1)
 
     def probabilities(self, features, lengths) -> tf.Tensor:

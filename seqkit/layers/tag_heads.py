@@ -4,7 +4,7 @@ Three heads share one interface: `SoftmaxHead` and `CRFHead` here, `seqkit.layer
 
 ``loss(features, lengths, tags, training) -> [batch]``
     Negative log-likelihood of the true tags, summed over each sequence. All but the CRF's, which is that of a whole
-    path, take ``tag_weights=`` [tags] too: what each tag's part counts.
+    path, take ``class_weights=`` [tags] too: what each tag's part counts.
 ``probabilities(features, lengths) -> [batch, time, tags]``
     Probability of every tag at every step.
 ``decode(features, lengths) -> (tags, scores)``
@@ -92,14 +92,14 @@ class SoftmaxHead(_DenseHead):
     Args: as `CRFHead`.
     """
 
-    def loss(self, features, lengths, tags, training=False, tag_weights=None):
+    def loss(self, features, lengths, tags, training=False, class_weights=None):
         """Return the summed cross-entropy [batch]."""
         emissions = self.emissions(features)
         real = tf.sequence_mask(lengths, tf.shape(emissions)[1])
         tags = tf.where(real, tf.cast(tags, tf.int32), 0)  # padding may hold anything, such as the customary -1
         steps = tf.nn.sparse_softmax_cross_entropy_with_logits(labels=tags, logits=emissions)
-        if tag_weights is not None:
-            steps *= tf.gather(tag_weights, tags)
+        if class_weights is not None:
+            steps *= tf.gather(class_weights, tags)
         return tf.reduce_sum(tf.where(real, steps, 0.0), 1)
 
     def probabilities(self, features, lengths):

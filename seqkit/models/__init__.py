@@ -2,10 +2,16 @@
 
 from __future__ import annotations
 
+import importlib
+
+_BUILDERS = {
+    "build_tagger": "seqkit.models.tagger",
+    "build_classifier": "seqkit.models.classifier",
+    "build_regressor": "seqkit.models.classifier",
+}
+
 
 def __getattr__(name: str):
-    if name == "build_tagger":
-        from seqkit.models.tagger import build_tagger
-
-        return build_tagger
+    if name in _BUILDERS:
+        return getattr(importlib.import_module(_BUILDERS[name]), name)
     raise AttributeError(f"module 'seqkit.models' has no attribute {name!r}")

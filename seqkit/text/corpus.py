@@ -10,7 +10,7 @@ from itertools import chain
 import numpy as np
 import tensorflow as tf
 
-from seqkit.errors import DataError, InputTypeError
+from seqkit.errors import InputTypeError
 
 _SURROGATES = re.compile("[\ud800-\udfff]")
 
@@ -100,26 +100,3 @@ def _find_bad_sentence(sentences: Sequence, name: str) -> None:
                 raise InputTypeError(
                     f"{name}[{i}][{j}] must be a string, got {type(token).__name__} {token!r:.60}. Use str()."
                 )
-
-
-def flatten_tags(tags: Sequence[Sequence], lengths: np.ndarray, name: str = "y") -> list:
-    """Check tag lists against the lengths of their sentences and return all tags in one list.
-
-    Raises
-    ------
-    DataError
-        If lengths differ; the message has the index.
-    """
-    if isinstance(tags, str | bytes) or not hasattr(tags, "__len__"):
-        raise InputTypeError(f"{name} must be a list of tag lists, got {type(tags).__name__}.")
-    if len(tags) != len(lengths):
-        raise DataError(f"X and {name} must have the same number of sequences, got {len(lengths)} and {len(tags)}.")
-    for i, sentence in enumerate(tags):
-        if isinstance(sentence, str | bytes) or not hasattr(sentence, "__len__"):
-            got = f"{type(sentence).__name__} {sentence!r:.60}"
-            raise InputTypeError(f"{name}[{i}] must be a list of tags, one for each token; got {got}.")
-        if len(sentence) != lengths[i]:
-            raise DataError(
-                f"X[{i}] has {lengths[i]} tokens but {name}[{i}] has {len(sentence)} tags; expected one for each token."
-            )
-    return list(chain.from_iterable(tags))

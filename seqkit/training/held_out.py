@@ -33,11 +33,20 @@ class HeldOut:
     unseen: list = field(default_factory=list)
 
 
-def random_part(data, targets: np.ndarray, fraction: float | None, seed: int) -> HeldOut | None:
-    """Hold out a random share of the training data; None where that is nothing, or all."""
+def random_part(data, targets: np.ndarray, fraction: float | None, seed: int, by_class: bool = False) -> HeldOut | None:
+    """Hold out a random share of the training data; None where that is nothing, or all.
+
+    With ``by_class``, targets are class numbers and the share is taken of each class as evenly as can be.
+    """
     rows = np.flatnonzero(data.lengths > 0)  # an empty sequence judges nothing
     count = round(len(rows) * (fraction or 0.0))
     if not count or len(rows) - count < 1:
         return None
     order = rows[np.random.default_rng([seed, 1]).permutation(len(rows))]
+    if by_class:
+        order = order[np.argsort(targets[order], kind="stable")]
+        chosen = np.zeros(len(order), bool)
+        # Evenly spaced among rows sorted by class.
+        chosen[((np.arange(count) + 0.5) * len(order) / count).astype(int)] = True
+        return HeldOut(data, targets, np.sort(order[chosen]), np.sort(order[~chosen]))
     return HeldOut(data, targets, np.sort(order[:count]), np.sort(order[count:]))

@@ -14,6 +14,8 @@ from seqkit.errors import TrainingError
 from seqkit.training.averaging import WeightAverage
 from seqkit.training.checkpoint import Checkpoint
 
+_MEASURED = ("loss", "seconds", "tokens_per_second", "elapsed")
+
 
 @dataclass
 class TrainingLoop:
@@ -34,9 +36,8 @@ class TrainingLoop:
     epochs : int
         Most epochs.
     evaluate : callable or None
-        Returns the score of the model's present weights on the validation part; greater is better.
-    metric : str
-        Name of that score.
+        Returns scores of the model's present weights on the validation part, by name, the deciding one first; of
+        epochs that are equal in it, the next decides. Greater is better, but of a "loss".
     patience : int or None
         Epochs without a better score before training ends; None for all epochs.
     average : WeightAverage or None
@@ -57,7 +58,6 @@ class TrainingLoop:
     epochs: int
     progress: Callable
     evaluate: Callable | None = None
-    metric: str = "score"
     patience: int | None = None
     average: WeightAverage | None = None
     seed: int = 0
@@ -102,8 +102,7 @@ class TrainingLoop:
                     self.average.step()
                 bar.advance()
             loss = float(np.mean(losses))
-            last = {self.metric: self.history[self.metric][-1]} if self.history.get(self.metric) else {}
-            bar.update(loss=loss, **last)
+            bar.update(loss=loss, **{name: self.history[name][-1] for name in list(self._scores())[:1]})
         if not np.isfinite(loss):
             raise TrainingError(
                 f"The loss became {loss} in epoch {epoch + 1}. Lower learning_rate=, or set gradient_clip= to 1.0."
@@ -115,12 +114,20 @@ class TrainingLoop:
             self.average.swap()
         scored = {}
         if self.evaluate:
-            scored[self.metric] = float(self.evaluate())
-        if not self.evaluate or scored[self.metric] > max(self.history.get(self.metric, [-np.inf])):
+            scored = {name: float(value) for name, value in self.evaluate().items()}
+        if not self.evaluate or _rank(scored) > max(self._ranks(), default=()):
             self.best = [v.numpy() for v in self._variables()]
         if self.average:
             self.average.swap()
         return scored
+
+    def _scores(self) -> dict[str, list[float]]:
+        """Return what `evaluate` has given so far."""
+        return {name: values for name, values in self.history.items() if name not in _MEASURED}
+
+    def _ranks(self) -> list[tuple[float, ...]]:
+        scores = self._scores()
+        return [_rank(dict(zip(scores, values, strict=True))) for values in zip(*scores.values(), strict=True)]
 
     def _variables(self) -> list[tf.Variable]:
         return [v.value for v in self.model.trainable_variables]
@@ -134,8 +141,8 @@ class TrainingLoop:
             self.history.setdefault(name, []).append(value)
 
     def _out_of_patience(self) -> bool:
-        scores = self.history.get(self.metric)
-        return bool(scores) and self.patience is not None and len(scores) - 1 - int(np.argmax(scores)) >= self.patience
+        ranks = self._ranks()
+        return bool(ranks) and self.patience is not None and len(ranks) - 1 - ranks.index(max(ranks)) >= self.patience
 
     def _state(self) -> dict:
         return {
@@ -162,3 +169,9 @@ class TrainingLoop:
         self.best = arrays["best"] or None
         self.history = state["history"]
         return len(self.history["loss"])
+
+
+def _rank(scores: dict[str, float]) -> tuple[float, ...]:
+    """Return what to compare epochs by; NaN counts as worst."""
+    signed = (-value if name.endswith("loss") else value for name, value in scores.items())
+    return tuple(-np.inf if np.isnan(value) else value for value in signed)

@@ -52,16 +52,16 @@ def test_early_stopping_keeps_the_best_weights(make, tiny_corpus):
 
 def test_validation_fraction(make, monkeypatch):
     """A share of the sentences is not trained on; here each has a number of tokens of its own."""
-    from seqkit.training import tagging
+    from seqkit.training import fitting
 
     loops = []
 
-    class Loop(tagging.TrainingLoop):
+    class Loop(fitting.TrainingLoop):
         def run(self):
             loops.append(self)
             return super().run()
 
-    monkeypatch.setattr(tagging, "TrainingLoop", Loop)
+    monkeypatch.setattr(fitting, "TrainingLoop", Loop)
     X = [["a"] * 2**i for i in range(8)]
     tagger = make(validation_fraction=0.25).fit(X, [["O"] * len(x) for x in X])
     assert len(tagger.history_["f1"]) == 1
@@ -370,7 +370,7 @@ def test_word_vectors_of_unseen_words(make, tmp_path):
 # Weights of tags
 
 
-def test_tag_weights_scale_the_loss_of_their_tags(make):
+def test_class_weights_scale_the_loss_of_their_tags(make):
     """With all weights 2 the loss doubles; with one tag at 0, its steps teach nothing."""
     X, y = [["a", "b", "a"]] * 4, [["P", "Q", "P"]] * 4
     options = {"crf": False, "scheme": None, "language_model": 0.0, "validation_fraction": None, "epochs": 1}
@@ -385,7 +385,7 @@ def test_tag_weights_scale_the_loss_of_their_tags(make):
         assert 0 < q_alone < p_alone
 
 
-def test_balanced_tag_weights(make):
+def test_balanced_class_weights(make):
     X, y = [["a", "b", "a"]] * 4, [["P", "Q", "P"]] * 4
     options = {"crf": False, "scheme": None, "validation_fraction": None, "epochs": 1}
     balanced = make(class_weight="balanced", **options).fit(X, y)
@@ -404,14 +404,14 @@ def test_balanced_tag_weights(make):
         ({"class_weight": "even", "crf": False}, "class_weight"),
     ],
 )
-def test_bad_tag_weights(make, tiny_corpus, parameters, message):
+def test_bad_class_weights(make, tiny_corpus, parameters, message):
     tagger = make(**parameters)
     with pytest.raises(ParameterError, match=message):
         tagger.fit(tiny_corpus.X[:8], tiny_corpus.y[:8])
     assert not hasattr(tagger, "model_")
 
 
-def test_tag_weights_are_checked_against_the_network_there_is(make):
+def test_class_weights_are_checked_against_the_network_there_is(make):
     X, y = [["a", "b"]] * 4, [["P", "Q"]] * 4
     tagger = make(cell="gru", crf=True).partial_fit(X, y)
     tagger.set_params(crf=False, class_weight={"P": 2})
@@ -421,7 +421,7 @@ def test_tag_weights_are_checked_against_the_network_there_is(make):
         tagger.set_params(class_weight="balanced").partial_fit(X, y)
 
 
-def test_tag_weights_go_with_checkpoints(make, tmp_path):
+def test_class_weights_go_with_checkpoints(make, tmp_path):
     X, y = [["a", "b"]] * 4, [[1, 2]] * 4
     options = {"crf": False, "checkpoint_dir": tmp_path}
     one = make(class_weight={np.int64(1): 2.0}, **options).fit(X, y)
@@ -429,13 +429,13 @@ def test_tag_weights_go_with_checkpoints(make, tmp_path):
     assert one.history_["loss"] != other.history_["loss"]
 
 
-def test_tag_weights_by_number_survive_saving(make, tmp_path):
+def test_class_weights_by_number_survive_saving(make, tmp_path):
     X, y = [["a", "b", "a"]] * 4, [[1, 2, 1]] * 4
     tagger = make(class_weight={1: 0.5, 2: 3.0}, crf=False, epochs=1).fit(X, y)
     assert type(tagger).load(tagger.save(tmp_path / "model")).class_weight == {1: 0.5, 2: 3.0}
 
 
-def test_partial_fit_takes_new_tag_weights(make):
+def test_partial_fit_takes_new_class_weights(make):
     X, y = [["a", "b", "a"]] * 4, [["P", "Q", "P"]] * 4
     tagger = make(crf=False, scheme=None, language_model=0.0, learning_rate=1e-9).partial_fit(X, y)
     tagger.set_params(class_weight={"P": 0, "Q": 0}).partial_fit(X, y)

@@ -273,11 +273,11 @@ def test_one_token_is_enough(make):
 
 @pytest.mark.parametrize("table_bytes", [2**28, 0])
 def test_many_distinct_tokens_are_read_in_pieces(make, tiny_corpus, monkeypatch, table_bytes):
-    from seqkit.training import decoding
+    from seqkit.training import prediction
 
     tagger = make(cell="gru", char_encoder="cnn").fit(tiny_corpus.X[:16], tiny_corpus.y[:16])
     whole = tagger.predict_proba(tiny_corpus.X[:9])
-    monkeypatch.setattr(decoding, "_PIECE", 4)
-    monkeypatch.setattr(decoding, "_TABLE_BYTES", table_bytes)
+    monkeypatch.setattr(prediction, "_PIECE", 4)
+    monkeypatch.setattr(prediction, "_TABLE_BYTES", table_bytes)
     for one, other in zip(whole, tagger.predict_proba(tiny_corpus.X[:9]), strict=True):
         np.testing.assert_allclose(one, other, atol=1e-6)

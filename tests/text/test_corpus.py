@@ -4,8 +4,8 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from seqkit.errors import DataError, InputTypeError
-from seqkit.text.corpus import corpus_from_ragged, corpus_from_tokens, encode_strings, flatten_tags
+from seqkit.errors import InputTypeError
+from seqkit.text.corpus import corpus_from_ragged, corpus_from_tokens, encode_strings
 
 SENTENCES = [["a", "b", "a"], [], ["é\x00", "b", ""], ["a\x00"]]
 
@@ -73,25 +73,3 @@ def test_bad_items_are_named(sentences, message):
     assert isinstance(error.value, TypeError)
     with pytest.raises(InputTypeError, match=r"^dev\["):
         corpus_from_tokens(sentences, name="dev")
-
-
-def test_tags_in_one_list():
-    assert flatten_tags([["O", "B-X"], [], ("O",)], np.array([2, 0, 1])) == ["O", "B-X", "O"]
-    assert flatten_tags([np.array([1, 2])], np.array([2])) == [1, 2]
-    assert flatten_tags([], np.zeros(0, int)) == []
-
-
-@pytest.mark.parametrize(
-    ("tags", "kind", "message"),
-    [
-        ([["O"]], DataError, "X and y must have the same number of sequences, got 2 and 1"),
-        ([["O", "O"], ["O", "O"]], DataError, r"X\[1\] has 1 tokens but y\[1\] has 2 tags"),
-        ([["O", "O"], "O"], InputTypeError, r"y\[1\] must be a list of tags, one for each token; got str 'O'"),
-        ([["O", "O"], None], InputTypeError, r"y\[1\] must be a list of tags"),
-        ("OO", InputTypeError, "y must be a list of tag lists, got str"),
-        (None, InputTypeError, "y must be a list of tag lists, got NoneType"),
-    ],
-)
-def test_tags_that_do_not_fit_are_named(tags, kind, message):
-    with pytest.raises(kind, match=message):
-        flatten_tags(tags, np.array([2, 1]))

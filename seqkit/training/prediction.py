@@ -1,6 +1,8 @@
-"""Prediction of a fitted tagger: the graph functions and what feeds them."""
+"""Prediction of a fitted model that reads sequences: the graph functions and what feeds them."""
 
 from __future__ import annotations
+
+from collections.abc import Iterator
 
 import numpy as np
 import tensorflow as tf
@@ -17,15 +19,52 @@ _MOVES = 2**26  # most moves between tags that a batch may hold at one step
 _TABLE_BYTES = 2**28  # largest table of distinct tokens' inputs to the recurrence
 _INTEGERS = tf.TensorSpec([None], tf.int32)
 
+# What can be asked of a head, by name.
+_ANSWERS = {
+    "tags": lambda head, features, lengths: head.decode(features, lengths)[:1],
+    "tags_and_scores": lambda head, features, lengths: head.decode(features, lengths),
+    "probabilities": lambda head, features, lengths: (head.probabilities(features, lengths),),
+    "outputs": lambda head, features, lengths: (head.outputs(features, lengths),),
+    "attention": lambda head, features, lengths: (head.attention(features, lengths),),
+}
 
-def decode(estimator, data, scores: bool = False, rows=None, tensors=None) -> tuple[np.ndarray, np.ndarray | None]:
-    """Return the numbers of the best tags of all positions and, if asked, their probabilities."""
-    return _predict(estimator, data, "decode_scores" if scores else "decode", rows, tensors)
+
+def answer_steps(estimator, data, what: str, rows=None, tensors=None) -> list[np.ndarray]:
+    """Return what a head says of every step, flat: an array [positions, …] for each of its answers.
+
+    Parameters
+    ----------
+    estimator : seqkit.estimators.base.BaseSequenceEstimator
+        A fitted one.
+    data : seqkit.estimators.sequences.Sequences
+        The sequences.
+    what : {"tags", "tags_and_scores", "probabilities", "attention"}
+        What is asked.
+    rows : ndarray or None
+        Numbers of the sequences asked about; None for all.
+    tensors : dict or None
+        The data as `data_tensors` gives them, where that was done already.
+    """
+    lengths = data.lengths if rows is None else data.lengths[rows]
+    starts = np.cumsum(lengths) - lengths
+    results: list[np.ndarray] = []
+    for batch, real, values in _batches(estimator, data, what, rows, tensors):
+        if not results:
+            results = [np.zeros((int(lengths.sum()), *value.shape[2:]), value.dtype) for value in values]
+        n = lengths[batch]
+        places = np.repeat(starts[batch] - (np.cumsum(n) - n), n) + np.arange(n.sum())
+        for result, value in zip(results, values, strict=True):
+            result[places] = value[real]
+    return results or [value[0, :0] for value in _of_nothing(estimator.model_, what)]
 
 
-def probabilities(estimator, data) -> np.ndarray:
-    """Return probabilities [positions, tags]."""
-    return _predict(estimator, data, "probabilities")[0]
+def answer_rows(estimator, data, what: str, rows=None, tensors=None) -> np.ndarray:
+    """Return what a head says of each sequence, [sequences, …]; see `answer_steps`."""
+    lengths = data.lengths if rows is None else data.lengths[rows]
+    result = np.repeat(_of_nothing(estimator.model_, what)[0], len(lengths), 0)
+    for batch, _, values in _batches(estimator, data, what, rows, tensors):
+        result[batch] = values[0]
+    return result
 
 
 def data_tensors(estimator, data) -> dict[str, tf.Tensor]:
@@ -38,28 +77,23 @@ def data_tensors(estimator, data) -> dict[str, tf.Tensor]:
     return token_tensors(data.corpus, graph)
 
 
-def _predict(estimator, data, what: str, rows=None, tensors=None):
-    """Run batches of like length, longest first, and put the results back in order."""
-    tags = estimator.model_.num_tags
+def _of_nothing(model, what: str) -> list[np.ndarray]:
+    """Return what a head says of one sequence without any step."""
+    values = _ANSWERS[what](model.head, tf.zeros([1, 1, model.head_dim], model.compute_dtype), tf.zeros([1], tf.int32))
+    return [value.numpy() for value in values]
+
+
+def _batches(estimator, data, what: str, rows, tensors) -> Iterator[tuple]:
+    """Run batches of like length, longest first; yield which sequences, which steps are real, and the answers."""
     rows = np.arange(len(data)) if rows is None else rows
     lengths = data.lengths[rows]
-    starts = np.cumsum(lengths) - lengths
-    total = int(lengths.sum())
-    shape = (total, tags) if what == "probabilities" else (total,)
-    first = np.zeros(shape, np.float32 if what == "probabilities" else np.int32)
-    second = np.zeros(total, np.float32) if what == "decode_scores" else None
     size, function = _reader(estimator, data, what, data_tensors(estimator, data) if tensors is None else tensors)
     for batch in sorted_batches(lengths, size):
-        n = lengths[batch]
-        if not n.sum():
-            continue
-        real = np.arange(n.max())[None, :] < n[:, None]
-        values = function(rows[batch], n, real)
-        values = values if isinstance(values, tuple) else (values,)
-        places = np.repeat(starts[batch] - (np.cumsum(n) - n), n) + np.arange(n.sum())
-        for target, value in zip((first, second), values, strict=False):
-            target[places] = value.numpy()[real]
-    return first, second
+        batch = batch[lengths[batch] > 0]
+        if len(batch):
+            n = lengths[batch]
+            real = np.arange(n.max())[None, :] < n[:, None]
+            yield batch, real, [value.numpy() for value in function(rows[batch], n, real)]
 
 
 def _reader(estimator, data, what: str, tensors):
@@ -87,7 +121,8 @@ def _reader(estimator, data, what: str, tensors):
             trees.append([tf.constant(array) for array in (*tree, nodes)])
         return read(tables, trees, tf.constant(lengths, tf.int32))
 
-    return min(_TREE_BATCH, max(32, _MOVES // model.num_tags**2)), read_batch
+    # A search looks at all moves from tag to tag.
+    return min(_TREE_BATCH, max(32, _MOVES // getattr(model, "num_tags", 1) ** 2)), read_batch
 
 
 def _graph(estimator, key: tuple, make):
@@ -135,7 +170,7 @@ def _tables_graph(model, of_types):
 
 def _trees_graph(model, what: str, tables):
     def run(tables, trees, lengths):
-        return _answer(model, what, model.recurrent.read_trees(tables, trees, lengths), lengths)
+        return _ANSWERS[what](model.head, model.recurrent.read_trees(tables, trees, lengths), lengths)
 
     table = [tf.TensorSpec([None, t.shape[-1]], t.dtype) for t in tables]
     tree = [_INTEGERS, _INTEGERS, _INTEGERS, tf.TensorSpec([None, None], tf.int32)]
@@ -145,13 +180,6 @@ def _trees_graph(model, what: str, tables):
 def _rows_graph(model, what: str, tensors):
     def run(tensors, rows):
         encoded, _, _, lengths = encode_rows(model, tensors, rows)
-        return _answer(model, what, encoded, lengths)
+        return _ANSWERS[what](model.head, encoded, lengths)
 
     return tf.function(run, input_signature=[signature(tensors), _INTEGERS], autograph=False)
-
-
-def _answer(model, what: str, encoded, lengths):
-    if what == "probabilities":
-        return model.head.probabilities(encoded, lengths)
-    tags, scores = model.head.decode(encoded, lengths)
-    return (tags, scores) if what == "decode_scores" else tags

@@ -1,0 +1,297 @@
+"""What the estimators share whose X is texts, lists of tokens, or sequences of vectors."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
+from itertools import islice
+from numbers import Integral, Real
+
+import numpy as np
+from sklearn.utils._param_validation import HasMethods, Interval, Options, StrOptions
+
+from seqkit.errors import DataError, InputTypeError, ParameterError
+from seqkit.estimators.base import BaseSequenceEstimator
+from seqkit.estimators.targets import check_class_weight, check_sample_weight
+from seqkit.training.held_out import HeldOut, random_part
+
+CHUNK = 8_192  # sequences predicted at once: bounds memory
+
+#: What parameters may be that speak of the input and the network.
+READER_CONSTRAINTS = {
+    "cell": [StrOptions({"lstm", "gru", "elman", "jordan"})],
+    "units": [Interval(Integral, 1, None, closed="left")],
+    "layers": [Interval(Integral, 1, None, closed="left")],
+    "bidirectional": ["boolean"],
+    "activation": [str, None],
+    "word_dim": [Interval(Integral, 1, None, closed="left")],
+    "char_encoder": [StrOptions({"cnn", "rnn"}), None],
+    "char_units": [Interval(Integral, 1, None, closed="left")],
+    "shape_features": ["boolean"],
+    "word_vectors": [str, HasMethods("__fspath__"), None],
+    "dropout": [Interval(Real, 0, 1, closed="left")],
+    "recurrent_dropout": [Interval(Real, 0, 1, closed="left")],
+    "word_dropout": [Interval(Real, 0, 1, closed="left")],
+    "initial_state": [StrOptions({"zeros", "learned"})],
+    "language_model": [Interval(Real, 0, None, closed="left")],
+    "tokenizer": [StrOptions({"words", "whitespace", "characters"})],
+    "lowercase": ["boolean"],
+    "min_count": [Interval(Integral, 1, None, closed="left")],
+}
+#: What parameters may be that speak of training.
+TRAINING_CONSTRAINTS = {
+    "optimizer": [str, dict, HasMethods("get_config")],
+    "learning_rate": [Interval(Real, 0, None, closed="neither")],
+    "gradient_clip": [Interval(Real, 0, None, closed="neither"), None],
+    "batch_size": [Interval(Integral, 1, None, closed="left")],
+    "epochs": [Interval(Integral, 1, None, closed="left")],
+    "patience": [Interval(Integral, 1, None, closed="left"), None],
+    "validation_fraction": [Interval(Real, 0, 1, closed="left"), None],
+    "average_weights": ["boolean"],
+    "max_length": [Interval(Integral, 1, None, closed="left"), None],
+    "warm_start": ["boolean"],
+    "checkpoint_dir": [str, HasMethods("__fspath__"), None],
+    "random_state": ["random_state"],
+    "verbose": [Options(object, {"auto", 0, 1, 2})],
+}
+
+
+class SequenceEstimator(BaseSequenceEstimator):
+    """Fit and predict of estimators that read sequences.
+
+    A subclass names its builder and answers four questions: what the targets are (`_fit_targets`), what those of
+    validation data are (`_validation_targets`), what its builder needs beside what all readers need
+    (`_model_options`), and how the model is scored (`_evaluation`). Its `_predict` makes answers of checked input.
+    """
+
+    #: Function of `seqkit.models` that makes the model.
+    _builder: str
+
+    def _fit_targets(self, y, data, fresh: bool, classes=None) -> np.ndarray:
+        """Check y and return it as numbers; learn what classes there are where ``fresh``."""
+        raise NotImplementedError
+
+    def _validation_targets(self, y, data, name: str) -> tuple[np.ndarray, list]:
+        """Check y of validation data; return it as numbers, and the classes that training data lack."""
+        raise NotImplementedError
+
+    def _model_options(self) -> dict:
+        """Return the builder's options that are this estimator's own."""
+        raise NotImplementedError
+
+    def _evaluation(self, held_out: HeldOut, tensors=None):
+        """Return a function to scores by name; ``tensors`` hold the held-out data where that was done already."""
+        raise NotImplementedError
+
+    def _predict(self, data):
+        """Return the answers for checked sequences."""
+        raise NotImplementedError
+
+    # Fitting
+
+    def fit(self, X, y, validation_data=None, sample_weight=None):
+        """Train on sequences and their targets; see the estimator."""
+        self._check_parameters()
+        with self._unchanged_on_error():
+            fresh = not (self.warm_start and hasattr(self, "model_"))
+            data = self._read(X, fresh=fresh)
+            weights = check_sample_weight(sample_weight, len(data))
+            targets = self._fit_targets(y, data, fresh)
+            if not data.lengths.sum():
+                raise DataError("X holds no tokens at all: there is nothing to fit.")
+            self._check_class_weight(fresh)
+            if fresh:
+                self._start(data, targets)
+            self._train(data, targets, weights, self._held_out(validation_data, data, targets), self.epochs)
+        return self
+
+    def _partial_fit(self, X, y, classes, sample_weight):
+        self._check_parameters()
+        if getattr(self, "class_weight", None) == "balanced":
+            raise ParameterError(
+                "class_weight='balanced' does not go with partial_fit, which sees a part of the data at a time. "
+                "Give the weights in a dict (sklearn.utils.class_weight.compute_class_weight finds them)."
+            )
+        with self._unchanged_on_error():
+            fresh = not hasattr(self, "model_")
+            data = self._read(X, fresh=fresh)
+            weights = check_sample_weight(sample_weight, len(data))
+            if fresh and not data.lengths.sum() and classes is None:
+                raise DataError("The first call of partial_fit needs data with tokens, or classes=.")
+            targets = self._fit_targets(y, data, fresh, classes)
+            self._check_class_weight(fresh)
+            if fresh:
+                self._start(data, targets)
+            if data.lengths.sum():
+                self._train(data, targets, weights, None, epochs=1, partial=True)
+        return self
+
+    @contextmanager
+    def _unchanged_on_error(self):
+        """Leave an estimator whose fit fails as it was before."""
+        before = dict(self.__dict__)
+        try:
+            yield
+        except Exception:
+            self.__dict__.clear()
+            self.__dict__.update(before)
+            raise
+
+    def _check_class_weight(self, fresh: bool) -> None:
+        """Raise if ``class_weight`` does not go with the classes or the network."""
+        if hasattr(self, "class_weight"):
+            check_class_weight(self.class_weight, self.classes_)
+
+    def _read(self, X, fresh=False, name="X"):
+        from seqkit.estimators.sequences import check_sequences
+
+        kind = None if fresh else getattr(self, "input_kind_", None)
+        dim = None if fresh else getattr(self, "n_features_in_", None)
+        return check_sequences(X, tokenizer=self.tokenizer, kind=kind, dim=dim, max_length=self.max_length, name=name)
+
+    def _start(self, data, targets) -> None:
+        """Learn the vocabulary, and make a fresh model."""
+        self.input_kind_ = "vectors" if data.kind == "vectors" else "tokens"
+        self._seed = self._draw_seed()
+        options = self._model_options() | dict(
+            cell=self.cell,
+            units=int(self.units),
+            layers=int(self.layers),
+            bidirectional=bool(self.bidirectional),
+            activation=self.activation,
+            dropout=float(self.dropout),
+            recurrent_dropout=float(self.recurrent_dropout),
+            initial_state=self.initial_state,
+            seed=self._seed,
+        )
+        matrix = None
+        if self.input_kind_ == "vectors":
+            self.n_features_in_ = int(data.vectors[0].shape[1])
+            options["input_dim"] = self.n_features_in_
+            self.__dict__.pop("vocabulary_", None)
+        else:
+            self.__dict__.pop("n_features_in_", None)
+            matrix = self._learn_vocabulary(data.corpus)
+            vocabulary = self.vocabulary_
+            options |= dict(
+                vocabulary_size=vocabulary.n_words,
+                word_dim=int(self.word_dim),
+                word_dropout=float(self.word_dropout),
+                rare_from=vocabulary.rare_from,
+                characters=vocabulary.n_characters,
+                char_encoder=self.char_encoder,
+                char_units=int(self.char_units),
+                feature_sizes=vocabulary.feature_sizes,
+                language_model=float(self.language_model),
+            )
+            if matrix is not None:
+                options |= dict(vector_rows=len(matrix), vector_dim=matrix.shape[1])
+        self._model_config = options
+        self.model_ = self._build_model()
+        if matrix is not None:
+            self.model_.encoder.vector_table.assign(matrix)
+        if self.input_kind_ == "vectors" and data.lengths.sum():
+            self.model_.standardize(np.concatenate(data.vectors))
+        self.history_ = {}
+        self._drop_live()
+
+    def _learn_vocabulary(self, corpus):
+        """Learn `vocabulary_`; return the matrix of pretrained vectors by word id, or None."""
+        from seqkit.text.features import learn_vocabulary, normalize
+
+        row_of, vectors = {}, None
+        if self.word_vectors is not None:
+            import tensorflow as tf
+
+            from seqkit.text.vectors import read_vectors
+
+            vectors = read_vectors(self.word_vectors)
+            normal = normalize(tf.constant(vectors.words), self.lowercase, False).numpy()
+            for row, (word, key) in enumerate(zip(vectors.words, normal.tolist(), strict=True)):
+                key = key.decode()
+                if key == word:  # the very word goes before another one that only looks the same in lower case
+                    row_of[key] = row
+                else:
+                    row_of.setdefault(key, row)
+        self.vocabulary_ = learn_vocabulary(
+            corpus.types,
+            corpus.counts,
+            characters=self.char_encoder is not None,
+            features=self.shape_features,
+            lowercase=self.lowercase,
+            digits=vectors is None,
+            min_count=int(self.min_count),
+            extra_words=list(row_of),
+        )
+        if vectors is None:
+            return None
+        words = self.vocabulary_.words + self.vocabulary_.extra_words
+        rows = np.array([row_of.get(word, -1) for word in words], np.int64)
+        matrix = np.zeros((2 + len(words), vectors.dimension), np.float32)  # 0 pads, 1 is the unknown word
+        matrix[2:][rows >= 0] = vectors.matrix[rows[rows >= 0]]
+        self.vector_coverage_ = vectors.coverage(self.vocabulary_.words)
+        return matrix
+
+    def _build_model(self):
+        import seqkit.models
+
+        return getattr(seqkit.models, self._builder)(**self._model_config)
+
+    def _held_out(self, given, data, targets) -> HeldOut | None:
+        if given is None:
+            return self._random_part(data, targets)
+        if not isinstance(given, tuple | list) or len(given) != 2:
+            raise InputTypeError("validation_data must be a pair (X, y).")
+        held = self._read(given[0], name="validation_data[0]")
+        numbers, unseen = self._validation_targets(given[1], held, "validation_data[1]")
+        return HeldOut(held, numbers, np.arange(len(held)), unseen=unseen)
+
+    def _random_part(self, data, targets) -> HeldOut | None:
+        return random_part(data, targets, self.validation_fraction, self._seed)
+
+    def _class_weights(self, data, targets, train_rows) -> np.ndarray | None:
+        """Return the weight of each class for training on some rows (all, if None)."""
+        if getattr(self, "class_weight", None) is None:
+            return None
+        if train_rows is not None:
+            targets = targets[data.positions(train_rows) if len(targets) != len(data) else train_rows]
+        return check_class_weight(self.class_weight, self.classes_, targets)
+
+    def _train(self, data, targets, weights, held_out, epochs, partial=False) -> None:
+        from seqkit.training.fitting import fit_model
+        from seqkit.training.prediction import data_tensors
+
+        named = {"targets": targets, "weights": weights}
+        train_rows = None if held_out is None else held_out.train_rows
+        class_weights = self._class_weights(data, targets, train_rows)
+        if class_weights is not None:
+            named["class_weights"] = class_weights
+        fit_model(self, data, data_tensors(self, data), named, held_out, epochs, partial)
+
+    # Predicting
+
+    def predict(self, X):
+        """Return the answer for each sequence; see the estimator."""
+        self._check_fitted()
+        return self._predict(self._read(X))
+
+    def predict_iter(self, X: Iterable, chunk_size: int = CHUNK) -> Iterator:
+        """Yield the answer for each sequence of a stream, in order, holding only ``chunk_size`` of them in memory."""
+        self._check_fitted()
+        if isinstance(X, str | bytes):
+            raise InputTypeError("X must be an iterable of sequences, got one string.")
+        if not isinstance(chunk_size, Integral) or chunk_size < 1:
+            raise ParameterError(f"chunk_size={chunk_size!r} must be an integer of at least 1.")
+        stream, first = iter(X), 0
+        while chunk := list(islice(stream, chunk_size)):
+            yield from self._predict(self._read(chunk, name=f"X[{first}:]" if first else "X"))
+            first += len(chunk)
+
+    def _drop_live(self) -> None:
+        for name in [name for name in self.__dict__ if name.startswith("_live_")]:
+            del self.__dict__[name]
+
+
+def split_rows(flat: np.ndarray, lengths: np.ndarray) -> list[np.ndarray]:
+    """Cut what was said of all steps into one array for each sequence."""
+    return np.split(flat, np.cumsum(lengths)[:-1]) if len(lengths) else []

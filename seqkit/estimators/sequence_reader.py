@@ -1,0 +1,96 @@
+"""What the estimators share that give one answer for a sequence: the classifier and the regressor."""
+
+from __future__ import annotations
+
+from numbers import Integral
+from pathlib import Path
+
+import numpy as np
+from sklearn.utils._param_validation import Interval, StrOptions
+
+from seqkit.errors import DataError
+from seqkit.estimators.sequence_estimator import (
+    READER_CONSTRAINTS,
+    TRAINING_CONSTRAINTS,
+    SequenceEstimator,
+    split_rows,
+)
+
+_LEAST_STEPS = 50  # in a pass over small data
+
+
+class SequenceReaderEstimator(SequenceEstimator):
+    """Base of `SequenceClassifier` and `SequenceRegressor`; see there."""
+
+    _parameter_constraints = {  # noqa: RUF012
+        **READER_CONSTRAINTS,
+        "pooling": [StrOptions({"auto", "last", "mean", "max", "attention"})],
+        **TRAINING_CONSTRAINTS,
+        "batch_size": [Interval(Integral, 1, None, closed="left"), StrOptions({"auto"})],
+    }
+
+    def _model_options(self) -> dict:
+        pooling = self.pooling
+        if pooling == "auto":
+            pooling = "last" if self.cell == "jordan" else "max"
+        return dict(pooling=pooling)
+
+    def _batch_rows(self, rows) -> int:
+        if self.batch_size != "auto":
+            return self.batch_size
+        # Small data must get enough steps.
+        return int(np.clip(len(rows) // _LEAST_STEPS, 1, 32))
+
+    def attention(self, X) -> list[np.ndarray]:
+        """Return what each token (or vector) counts in the pooled sequence.
+
+        Parameters
+        ----------
+        X : list
+            As in `fit`.
+
+        Returns
+        -------
+        list of ndarray
+            For each sequence an array (length,) that adds up to 1. For ``pooling="attention"``.
+        """
+        from seqkit.training.prediction import answer_steps
+
+        self._check_fitted()
+        pooling = self._model_config["pooling"]
+        if pooling != "attention":
+            raise DataError(f"This model has no attention: it was fitted with pooling={pooling!r}.")
+        data = self._read(X)
+        return split_rows(answer_steps(self, data, "attention")[0], data.lengths)
+
+    def export(self, root) -> Path:
+        """Write a SavedModel for TensorFlow Serving.
+
+        Parameters
+        ----------
+        root : str or os.PathLike
+            The model's folder; the export goes to ``root/<next version>``. It is checked in TensorFlow's C++ runtime
+            against what this estimator answers, and appears whole or not at all.
+
+        Returns
+        -------
+        pathlib.Path
+            The version's folder.
+        """
+        self._check_fitted()
+        from seqkit.export.sequence import export_sequence_reader
+
+        return export_sequence_reader(self, root)
+
+    def _rows(self, data, what: str, rows=None, tensors=None) -> np.ndarray:
+        """Return what the model says of each sequence, see `seqkit.training.prediction.answer_rows`."""
+        from seqkit.training.prediction import answer_rows
+
+        return answer_rows(self, data, what, rows, tensors)
+
+    def __sklearn_tags__(self):
+        """Say what X may be."""
+        tags = super().__sklearn_tags__()
+        tags.input_tags.three_d_array = True
+        tags.input_tags.string = True
+        return tags
