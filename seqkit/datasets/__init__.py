@@ -6,6 +6,7 @@ from seqkit.datasets.bundled import Split, load_ner_sample
 from seqkit.datasets.catalogue import DATASETS, Dataset, RemoteFile, describe, get_dataset
 from seqkit.datasets.fetch import cache_folder, find, stored_file, verify
 from seqkit.datasets.tagging import load_tagging, map_types
+from seqkit.datasets.texts import fold_numbers, load_texts, load_trees
 
 __all__ = [
     "DATASETS",
@@ -15,9 +16,12 @@ __all__ = [
     "cache_folder",
     "describe",
     "find",
+    "fold_numbers",
     "get_dataset",
     "load_ner_sample",
     "load_tagging",
+    "load_texts",
+    "load_trees",
     "map_types",
     "stored_file",
     "verify",

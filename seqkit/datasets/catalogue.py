@@ -9,7 +9,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from types import MappingProxyType
 
-from seqkit.errors import ParameterError
+from seqkit.errors import DataError, ParameterError
 
 
 @dataclass(frozen=True)
@@ -21,7 +21,7 @@ class RemoteFile:
     name : str
         Path inside the set's folder. A local copy may also be stored as ``name.gz``.
     path : str
-        Path inside the source repository.
+        Path inside the source repository; inside its archive, if the data set has one.
     size : int
         Bytes, uncompressed.
     sha256 : str
@@ -48,6 +48,9 @@ class Dataset:
         The public GitHub repository, as ``owner/name``, and the commit the files are taken from.
     files : tuple of RemoteFile
         What is downloaded.
+    archive : str, default=""
+        Zip in the repository that holds the files, if they do not lie there as they are. Such a set is not downloaded:
+        `url` says how to put it in place.
     """
 
     name: str
@@ -58,6 +61,7 @@ class Dataset:
     repository: str
     commit: str
     files: tuple[RemoteFile, ...]
+    archive: str = ""
 
     @property
     def source(self) -> str:
@@ -65,8 +69,22 @@ class Dataset:
         return f"https://github.com/{self.repository}/tree/{self.commit}"
 
     def url(self, file: RemoteFile) -> str:
-        """Address that `file` is downloaded from."""
-        return f"https://raw.githubusercontent.com/{self.repository}/{self.commit}/{file.path}"
+        """Address that `file` is downloaded from.
+
+        Raises
+        ------
+        DataError
+            If the file lies in an archive.
+        """
+        root = f"https://raw.githubusercontent.com/{self.repository}/{self.commit}"
+        if self.archive:
+            names = ", ".join(each.name for each in self.files)
+            raise DataError(
+                f"Data set {self.name!r} is not on this machine, and seqkit does not download it: its files lie in an "
+                f"archive. Fetch {root}/{self.archive}, put {names} into a folder {self.name!r}, and set SEQKIT_DATA "
+                "to the folder above it."
+            )
+        return f"{root}/{file.path}"
 
 
 def _files(folder: str, *rows: tuple[str, int, str]) -> tuple[RemoteFile, ...]:
@@ -215,6 +233,119 @@ _ENTRIES = (
             ("en_ewt-ud-train.conllu", 14203025, "3fb78e2b55482c8ee00caa653af436c88c9e5bc9a73ce26e4ae3ddc79d2b7e7b"),
             ("en_ewt-ud-dev.conllu", 1805545, "531a54ff90d6ab12201c5a50c3e78e6ddac4de69abc4bce5d275d3cd29efe2b6"),
             ("en_ewt-ud-test.conllu", 1804515, "e266e515a0a7547657ed3d90d9ba46487d6bd251f27ad4269d4e8a427c8555cd"),
+        ),
+    ),
+    Dataset(
+        name="sst2",
+        title="SST-2: sentences of film reviews, two grades",
+        task="sentiment, English",
+        license="not stated; Stanford publishes the treebank for research",
+        notes=(
+            "Labels 0 (negative), 1 (positive). Whole sentences only: not the 67,349 phrases that GLUE trains on. "
+            "Tokenized, lower case."
+        ),
+        repository="clairett/pytorch-sentiment-classification",
+        commit="457ffd83de90a9d6d472d8ffc31bbffe40a8b236",
+        files=_files(
+            "data/SST2/",
+            ("train.tsv", 720259, "ec192f833a64da08f475488a77b0d0b47db47acd0f458bd18433fc793b569920"),
+            ("dev.tsv", 92057, "eddea6b39e601dd4e7a672b53cc40fdf6019fa80522f351206c24340ca5d9359"),
+            ("test.tsv", 188749, "831169c7e2e429d6026e1bdbb542f33b636e3e596caad9602ebc953c205928b7"),
+        ),
+    ),
+    Dataset(
+        name="sst_trees",
+        title="Stanford Sentiment Treebank: parse trees with five grades at every node",
+        task="sentiment, English",
+        license="not stated; Stanford publishes the treebank for research",
+        notes=(
+            "Labels 0 (very negative) to 4; binary=True drops 2. dev and test are downloaded. train is not: in this "
+            "source train.txt goes on with the dev part. Put that train.txt into the folder by hand; its first 8,544 "
+            "trees are read."
+        ),
+        repository="munikarmanish/RNTN",
+        commit="12bb731ba9fbdcdf2368b8515a241773f2b97547",
+        files=_files(
+            "trees/",
+            ("dev.txt", 280825, "0e9336aed6e4730e19f58d00a77b3f0297efdb755f7b5e598c98a05e3f97ea40"),
+            ("test.txt", 559614, "6e54806dee95cf80cd918e7dfb3f6770f6df24bf826f289a4d1f709e1c8f6761"),
+        ),
+    ),
+    Dataset(
+        name="sentence_polarity",
+        title="Sentence polarity v1.0 (MR, rt-polarity): sentences of film reviews",
+        task="sentiment, English",
+        license="CC BY 4.0",
+        notes=(
+            'Labels neg, pos; only "all". 10-fold cross-validation is customary: see fold_numbers. The source is a '
+            "zip, which is not downloaded: unpack it by hand."
+        ),
+        repository="nltk/nltk_data",
+        commit="5db857e6f7df11eabb5e5665836db9ec8df07e28",
+        archive="packages/corpora/sentence_polarity.zip",
+        files=_files(
+            "sentence_polarity/",
+            ("rt-polarity.pos", 626334, "c2dc6b2f55bcf725725372916287cc3f8f9b19402edaa9167de5287cb3ade421"),
+            ("rt-polarity.neg", 612441, "614274f81185a850e5a88d533d4679f916d6f62e9af6f0b4ec71fb94bf466ea5"),
+        ),
+    ),
+    Dataset(
+        name="movie_reviews",
+        title="Movie reviews, polarity v2.0: whole reviews",
+        task="sentiment, English",
+        license="CC BY 4.0",
+        notes='Labels neg, pos; only "all". Long texts (746 tokens on average). Ten official folds: see fold_numbers.',
+        repository="nltk/nltk_data",
+        commit="5db857e6f7df11eabb5e5665836db9ec8df07e28",
+        files=_files(
+            "packages/corpora/",
+            ("movie_reviews.zip", 4004848, "a41211ae685019137410268134db6a1a14428c89b671eb83056151a878539008"),
+        ),
+    ),
+    Dataset(
+        name="chnsenticorp_htl",
+        title="ChnSentiCorp: hotel reviews",
+        task="sentiment, Chinese",
+        license="not stated; collected by Tan Songbo",
+        notes=(
+            'Labels 0 (negative, 2,444), 1 (positive, 5,322); only "all". One text is empty. Not the 9,600/1,200/1,200 '
+            "split of mixed reviews."
+        ),
+        repository="SophonPlus/ChineseNlpCorpus",
+        commit="a0b781d72158bde242c0626c9e354d2b328865ff",
+        files=_files(
+            "datasets/ChnSentiCorp_htl_all/",
+            ("ChnSentiCorp_htl_all.csv", 2904858, "1d414b9c65caf3a836abdb4efded621968502ad3338e1a9d885ae131c86083f0"),
+        ),
+    ),
+    Dataset(
+        name="surnames",
+        title="Surnames of 18 languages",
+        task="text classes by character, many languages",
+        license="MIT",
+        notes='Labels are the languages; only "all". Very uneven (47% Russian); some names occur more than once.',
+        repository="spro/practical-pytorch",
+        commit="c520c52e68e945d88fff563dba1c028b6ec0197b",
+        files=_files(
+            "data/names/",
+            ("Arabic.txt", 13190, "6f424a8dbe51cbbbabab7a57d38b617210125e4e3991f3c657cb79b8f104bafc"),
+            ("Chinese.txt", 1246, "09ba8f1f7e38dbc99372d461b26ad4433b811fc6bfa6a3ecca6fe11a9a777465"),
+            ("Czech.txt", 3916, "e17ab0ec47616a72c39cb85c783f70c3663ab64488721e5d8378f146d2226be7"),
+            ("Dutch.txt", 2351, "924f32b635170eae561f84538632138fc07d4c8bbd70ba3fb980de1ecc4d2af3"),
+            ("English.txt", 27125, "9cca037066d3d5989e24bc01801416162de506b5e28e15b7c092a47905d29bf2"),
+            ("French.txt", 2178, "81e65b36c60ed5b89a17422f6edcadbb89546f38ad69e960e64e7ba682012a95"),
+            ("German.txt", 5610, "7449cd590b97a733e18d613a4155decd77ec35dc5f8aadd7a82204dce4f051db"),
+            ("Greek.txt", 1981, "3555b5186de7f401e6d991b088e9e644ca3099116477818c25ab5793801389e6"),
+            ("Irish.txt", 1858, "cf8c7013256252a88d2503127b87282a11f21b2ff6db1bded68834c19a1ec058"),
+            ("Italian.txt", 5657, "f88414c27d0606a11a678b4859277828c2565d6cc4d9ee932deef6e94f3b35e4"),
+            ("Japanese.txt", 7622, "e0e717e114fec3e7eade4d9dabe0067c475f43147e36a22b47902ee76ad9e67f"),
+            ("Korean.txt", 423, "cd54221ccb362a6cba4c78828838cf3268a0e59744767a37cf6ec4b74036b136"),
+            ("Polish.txt", 1165, "45bab898af2f60ed3a728bbf6980e28821011a7caa53227553b5785903a40826"),
+            ("Portuguese.txt", 554, "50a8735f41f4f73757c8ce5b16cb0275cd86b2b214bcbc8c9805f508cb131c53"),
+            ("Russian.txt", 85168, "0cfe53ac18041e8f63666aa77313e0a3ff378facb132abee052d8ebdc8c3d62c"),
+            ("Scottish.txt", 752, "78d0252711d87d948ea86fe34826c51d2d794a8e52d15b5d6f7b6244d45d62dd"),
+            ("Spanish.txt", 2284, "1bcb462ed3316756a85781d68232bddae04498fdddd5d9219c53fd1fbdeba7a7"),
+            ("Vietnamese.txt", 339, "f3f9e4164ab47601178a6e45b216464a64122f49d05541f24bf18a757253281d"),
         ),
     ),
 )

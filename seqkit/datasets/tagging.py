@@ -120,6 +120,10 @@ def map_types(tags: Iterable[Sequence[str]], types: Mapping[str, str | None]) ->
 
 
 def _layout(name: str, options: dict) -> _Layout:
+    if name not in _LAYOUTS:
+        raise ParameterError(
+            f"name must be one of {', '.join(map(repr, _LAYOUTS))}; got {name!r}, which holds texts: use load_texts."
+        )
     make = _LAYOUTS[name]
     known = list(inspect.signature(make).parameters)
     for option in options:

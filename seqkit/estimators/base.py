@@ -53,6 +53,11 @@ class BaseSequenceEstimator(BaseEstimator):
         """Make the Keras model of ``_model_config``, with fresh weights."""
         raise NotImplementedError
 
+    def _set_model(self, model) -> None:
+        """Take a model; what was made for the one before (graph functions, an optimizer) goes."""
+        self.model_ = model
+        self._live = {}
+
     def _manifest(self) -> dict:
         """Describe the fitted estimator: versions, data, metrics."""
         from seqkit.estimators.persistence import manifest
@@ -65,8 +70,7 @@ class BaseSequenceEstimator(BaseEstimator):
         """Return a state without live TensorFlow objects."""
         state = dict(super().__getstate__())
         model = state.pop("model_", None)
-        for name in [name for name in state if name.startswith("_live_")]:
-            del state[name]
+        state.pop("_live", None)
         if model is not None:
             state["_weights"] = [np.asarray(v) for v in model.get_weights()]
         return state
@@ -76,7 +80,7 @@ class BaseSequenceEstimator(BaseEstimator):
         weights = state.pop("_weights", None)
         super().__setstate__(state)
         if weights is not None:
-            self.model_ = self._build_model()
+            self._set_model(self._build_model())
             self.model_.set_weights(weights)
 
     def save(self, folder: str | os.PathLike) -> Path:

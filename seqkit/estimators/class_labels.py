@@ -18,9 +18,11 @@ SINGLE, INDICATOR, SETS = "one", "indicator", "sets"
 def as_targets(y, count: int, name: str = "y") -> np.ndarray | list:
     """Return targets as an array (where they came as one) or a list, one for each of ``count`` sequences."""
     if y is None:
-        raise InputTypeError(
+        raise DataError(
             f"This estimator requires {name} to be passed, but the target {name} is None. Give one target a sequence."
         )
+    if not isinstance(y, Iterable) and hasattr(y, "__array__"):
+        y = np.asarray(y)
     if isinstance(y, str | bytes | dict) or not isinstance(y, Iterable):
         raise InputTypeError(f"{name} must be a list or array, one target for each sequence; got {type(y).__name__}.")
     values = np.asarray(y) if hasattr(y, "to_numpy") else y if isinstance(y, np.ndarray) else list(y)

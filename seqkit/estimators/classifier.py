@@ -116,7 +116,7 @@ class SequenceClassifier(ClassifierMixin, SequenceReaderEstimator):
         For each pass: "loss" (per sequence), "accuracy" and "validation_loss" of the validation part, "seconds",
         "tokens_per_second" in training, "elapsed".
     n_features_in_ : int
-        Size of each vector; for vectors only.
+        Size of each vector; of an array (n, steps), its steps. For vectors only.
     vector_coverage_ : seqkit.text.vectors.Coverage
         With ``word_vectors``: how much of the training vocabulary has a vector; ``print`` shows a report.
 
@@ -134,7 +134,7 @@ class SequenceClassifier(ClassifierMixin, SequenceReaderEstimator):
         "class_weight": [dict, StrOptions({"balanced"}), None],
         "calibrate": ["boolean"],
     }
-    _plain_state = ("input_kind_", "target_kind_", "history_", "n_features_in_", "data_fingerprint_", "_seed")
+    _plain_state = (*SequenceReaderEstimator._plain_state, "target_kind_")
     _builder = "build_classifier"
 
     def __init__(

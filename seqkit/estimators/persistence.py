@@ -121,7 +121,7 @@ def load(folder: str | os.PathLike, *, expected: type | None = None):
         estimator._model_config = config["model"]
         with np.load(folder / "weights.npz", allow_pickle=False) as file:
             weights = [file[str(i)] for i in range(len(file.files))]
-        estimator.model_ = estimator._build_model()
+        estimator._set_model(estimator._build_model())
         estimator.model_.set_weights(weights)
     except (LookupError, TypeError, ValueError, ArithmeticError, AttributeError, OSError, *_DAMAGE) as error:
         if isinstance(error, ModelFileError):
@@ -179,8 +179,7 @@ def decode_labels(data: dict) -> np.ndarray:
     for i, (name, value) in enumerate(zip(data["types"], data["values"], strict=True)):
         kind = np.dtype(name.removeprefix("numpy.")).type if name.startswith("numpy.") else plain[name]
         labels[i] = kind(value)
-    dtype = np.dtype(data["dtype"])
-    return labels if dtype == object else labels.astype(dtype)
+    return labels.astype(np.dtype(data["dtype"]))
 
 
 def _plain(name: str, value: object) -> object:

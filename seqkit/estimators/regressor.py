@@ -99,7 +99,7 @@ class SequenceRegressor(RegressorMixin, SequenceReaderEstimator):
         For each pass: "loss" (squared error per sequence, of standardized values), "r2" of the validation part,
         "seconds", "tokens_per_second" in training, "elapsed".
     n_features_in_ : int
-        Size of each vector; for vectors only.
+        Size of each vector; of an array (n, steps), its steps. For vectors only.
     vector_coverage_ : seqkit.text.vectors.Coverage
         With ``word_vectors``: how much of the training vocabulary has a vector; ``print`` shows a report.
 
@@ -109,18 +109,10 @@ class SequenceRegressor(RegressorMixin, SequenceReaderEstimator):
     >>> regressor = SequenceRegressor(random_state=0)
     >>> regressor.fit([[[0.1], [0.4]], [[0.9], [0.2], [0.3]]] * 20, [0.5, 1.4] * 20)  # doctest: +SKIP
     >>> regressor.predict([[[0.1], [0.4]]])  # doctest: +SKIP
-    array([0.5], dtype=float32)
+    array([0.5])
     """
 
-    _plain_state = (
-        "input_kind_",
-        "n_outputs_",
-        "history_",
-        "n_features_in_",
-        "data_fingerprint_",
-        "_seed",
-        "_flat_targets",
-    )
+    _plain_state = (*SequenceReaderEstimator._plain_state, "n_outputs_", "_flat_targets")
     _builder = "build_regressor"
 
     def __init__(
@@ -281,7 +273,7 @@ class SequenceRegressor(RegressorMixin, SequenceReaderEstimator):
         return super().predict(X)
 
     def _predict(self, data) -> np.ndarray:
-        values = self._rows(data, "probabilities")
+        values = self._rows(data, "probabilities").astype(np.float64)
         return values[:, 0] if self._flat_targets else values
 
     def __sklearn_tags__(self):

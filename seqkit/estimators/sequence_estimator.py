@@ -64,6 +64,7 @@ class SequenceEstimator(BaseSequenceEstimator):
     (`_model_options`), and how the model is scored (`_evaluation`). Its `_predict` makes answers of checked input.
     """
 
+    _plain_state = ("input_kind_", "history_", "n_features_in_", "data_fingerprint_", "_seed", "_table_width")
     #: Function of `seqkit.models` that makes the model.
     _builder: str
 
@@ -96,6 +97,7 @@ class SequenceEstimator(BaseSequenceEstimator):
             fresh = not (self.warm_start and hasattr(self, "model_"))
             data = self._read(X, fresh=fresh)
             weights = check_sample_weight(sample_weight, len(data))
+            _check_table(data)
             targets = self._fit_targets(y, data, fresh)
             if not data.lengths.sum():
                 raise DataError("X holds no tokens at all: there is nothing to fit.")
@@ -145,9 +147,16 @@ class SequenceEstimator(BaseSequenceEstimator):
     def _read(self, X, fresh=False, name="X"):
         from seqkit.estimators.sequences import check_sequences
 
-        kind = None if fresh else getattr(self, "input_kind_", None)
-        dim = None if fresh else getattr(self, "n_features_in_", None)
-        return check_sequences(X, tokenizer=self.tokenizer, kind=kind, dim=dim, max_length=self.max_length, name=name)
+        kind = None if fresh else self.input_kind_
+        dim = None if fresh else self._model_config.get("input_dim")
+        data = check_sequences(X, tokenizer=self.tokenizer, kind=kind, dim=dim, max_length=self.max_length, name=name)
+        table = None if fresh else self._table_width
+        if table is not None and data.width not in (None, table):
+            raise DataError(
+                f"{name} has {data.width} features, but {type(self).__name__} is expecting {table} features as input: "
+                "it was fitted on an array (n, steps). Give lists of arrays (length, d) where lengths differ."
+            )
+        return data
 
     def _start(self, data, targets) -> None:
         """Learn the vocabulary, and make a fresh model."""
@@ -166,11 +175,14 @@ class SequenceEstimator(BaseSequenceEstimator):
         )
         matrix = None
         if self.input_kind_ == "vectors":
-            self.n_features_in_ = int(data.vectors[0].shape[1])
-            options["input_dim"] = self.n_features_in_
+            options["input_dim"] = int(data.vectors[0].shape[1])
+            # To scikit-learn the columns of a table are its features.
+            self._table_width = data.width
+            self.n_features_in_ = data.width or options["input_dim"]
             self.__dict__.pop("vocabulary_", None)
         else:
             self.__dict__.pop("n_features_in_", None)
+            self._table_width = None
             matrix = self._learn_vocabulary(data.corpus)
             vocabulary = self.vocabulary_
             options |= dict(
@@ -187,13 +199,12 @@ class SequenceEstimator(BaseSequenceEstimator):
             if matrix is not None:
                 options |= dict(vector_rows=len(matrix), vector_dim=matrix.shape[1])
         self._model_config = options
-        self.model_ = self._build_model()
+        self._set_model(self._build_model())
         if matrix is not None:
             self.model_.encoder.vector_table.assign(matrix)
         if self.input_kind_ == "vectors" and data.lengths.sum():
             self.model_.standardize(np.concatenate(data.vectors))
         self.history_ = {}
-        self._drop_live()
 
     def _learn_vocabulary(self, corpus):
         """Learn `vocabulary_`; return the matrix of pretrained vectors by word id, or None."""
@@ -287,9 +298,13 @@ class SequenceEstimator(BaseSequenceEstimator):
             yield from self._predict(self._read(chunk, name=f"X[{first}:]" if first else "X"))
             first += len(chunk)
 
-    def _drop_live(self) -> None:
-        for name in [name for name in self.__dict__ if name.startswith("_live_")]:
-            del self.__dict__[name]
+
+def _check_table(data) -> None:
+    """Raise if an array (n, steps) has no rows or no columns, in scikit-learn's words."""
+    for axis, name in enumerate(("sample", "feature")):
+        shape = (len(data), data.width)
+        if data.width is not None and not shape[axis]:
+            raise DataError(f"0 {name}(s) (shape={shape}) while a minimum of 1 is required.")
 
 
 def split_rows(flat: np.ndarray, lengths: np.ndarray) -> list[np.ndarray]:

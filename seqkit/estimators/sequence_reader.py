@@ -78,7 +78,7 @@ class SequenceReaderEstimator(SequenceEstimator):
             The version's folder.
         """
         self._check_fitted()
-        from seqkit.export.sequence import export_sequence_reader
+        from seqkit.export.sequence_reader import export_sequence_reader
 
         return export_sequence_reader(self, root)
 

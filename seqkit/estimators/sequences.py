@@ -30,12 +30,15 @@ class Sequences:
         The tokens.
     vectors : list of ndarray or None
         The vectors, float32 [length, d] each.
+    width : int or None
+        Columns of X, where it was a table of numbers (n, steps).
     """
 
     kind: str
     lengths: np.ndarray
     corpus: object = None
     vectors: list[np.ndarray] | None = None
+    width: int | None = None
 
     def __len__(self) -> int:
         return len(self.lengths)
@@ -64,16 +67,23 @@ def as_list(X: object, name: str = "X") -> list:
         raise InputTypeError(
             f"{name} must be a list of sequences, got one string {X!r:.60}. Wrap it in a list: [{name}]."
         )
+    if not isinstance(X, Iterable) and hasattr(X, "__array__"):
+        X = np.asarray(X)
+    if hasattr(X, "tocsr"):
+        raise InputTypeError(f"{name} is a sparse matrix: sparse input is not supported. Use {name}.toarray().")
     if isinstance(X, dict) or not isinstance(X, Iterable):
         raise InputTypeError(f"{name} must be a list of sequences, got {type(X).__name__}.")
-    if hasattr(X, "to_numpy") and getattr(X, "ndim", 1) == 2:  # a data frame iterates over the names of its columns
-        X = X.to_numpy()
     if isinstance(X, np.ndarray):
         if X.ndim == 0:
             raise InputTypeError(f"{name} must be a list of sequences, got an array without dimensions.")
+        if X.dtype.kind == "c":
+            raise DataError(f"Complex data not supported: {name} has dtype {X.dtype}.")
         if X.dtype.kind in "biuf":
             if X.ndim not in (2, 3):
-                raise DataError(f"{name} must have shape (n, length) or (n, length, d), got {X.shape}.")
+                raise DataError(
+                    f"{name} must have shape (n, length) or (n, length, d), got {X.shape}. Reshape your data, such as "
+                    f"{name}.reshape(-1, 1) for sequences of one number, or {name}.reshape(1, -1) for one sequence."
+                )
             return list(X[..., None] if X.ndim == 2 else X)
         if X.dtype.kind in "US" or X.ndim > 1:
             return X.tolist()
@@ -137,6 +147,8 @@ def check_sequences(
     -------
     Sequences
     """
+    if hasattr(X, "to_numpy") and getattr(X, "ndim", 1) == 2:  # a data frame iterates over the names of its columns
+        X = X.to_numpy()
     items = as_list(X, name)
     found = kind_of(items, name) or kind or "tokens"
     wanted = "vectors" if kind == "vectors" else "tokens"
@@ -144,6 +156,7 @@ def check_sequences(
         raise InputTypeError(f"{name} must hold {KINDS[wanted]}, as in fit; got {KINDS[found]}.")
     if found == "vectors":
         sequences = _vectors(items, dim, name)
+        sequences.width = X.shape[1] if getattr(X, "ndim", None) == 2 else None
     else:
         sequences = _texts(items, tokenizer, name) if found == "texts" else _tokens(items, name)
     if max_length is not None and len(sequences) and sequences.lengths.max() > max_length:

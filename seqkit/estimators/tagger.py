@@ -122,7 +122,7 @@ class SequenceTagger(SequenceEstimator):
     scheme_ : str or None
         The scheme of the tags.
     n_features_in_ : int
-        Size of each vector; for vectors only.
+        Size of each vector; of an array (n, steps), its steps. For vectors only.
     vector_coverage_ : seqkit.text.vectors.Coverage
         With ``word_vectors``: how much of the training vocabulary has a vector; ``print`` shows a report.
 
@@ -144,7 +144,7 @@ class SequenceTagger(SequenceEstimator):
         "scheme": [StrOptions({"auto", "iob2", "iob1", "iobes", "io"}), None],
         **TRAINING_CONSTRAINTS,
     }
-    _plain_state = ("input_kind_", "scheme_", "history_", "n_features_in_", "data_fingerprint_", "_seed")
+    _plain_state = (*SequenceEstimator._plain_state, "scheme_")
     _builder = "build_tagger"
 
     def __init__(

@@ -42,6 +42,8 @@ def check_sample_weight(sample_weight, count: int) -> np.ndarray:
         raise DataError(f"sample_weight must have shape ({count},), one weight for each sequence; got {weights.shape}.")
     if not np.isfinite(weights).all() or (weights < 0).any():
         raise DataError("sample_weight must hold finite numbers of at least 0.")
+    if count and not weights.any():
+        raise DataError("sample_weight is zero for every sequence: there would be nothing to learn from.")
     return weights
 
 

@@ -56,7 +56,7 @@ def fit_model(
     constants = {name: tf.constant(value) for name, value in targets.items()}
     # partial_fit goes on with the optimizer of the call before, unless it was to be another one.
     asked = (repr(estimator.optimizer), estimator.learning_rate, estimator.gradient_clip)
-    before, optimizer, steps = estimator.__dict__.pop("_live_steps", (None, None, {}))
+    before, optimizer, steps = estimator._live.pop("steps", (None, None, {}))
     if not partial or before != asked:
         steps = {}
         optimizer = make_optimizer(estimator.optimizer, float(estimator.learning_rate))
@@ -67,7 +67,7 @@ def fit_model(
             model, optimizer, estimator.gradient_clip, tensors, constants, losses or sequence_losses
         )
     if partial:
-        estimator._live_steps = asked, optimizer, steps
+        estimator._live["steps"] = asked, optimizer, steps
 
     checkpoint = None
     if estimator.checkpoint_dir is not None and not partial:

@@ -70,11 +70,10 @@ def answer_rows(estimator, data, what: str, rows=None, tensors=None) -> np.ndarr
 def data_tensors(estimator, data) -> dict[str, tf.Tensor]:
     """Hold checked sequences as tensors, see `seqkit.training.token_batches`."""
     if data.vectors is not None:
-        return vector_tensors(data.vectors, estimator.n_features_in_)
-    graph = estimator.__dict__.get("_live_graph")
-    if graph is None:
-        graph = estimator._live_graph = TokenGraph(estimator.vocabulary_)
-    return token_tensors(data.corpus, graph)
+        return vector_tensors(data.vectors, estimator._model_config["input_dim"])
+    if "token_graph" not in estimator._live:
+        estimator._live["token_graph"] = TokenGraph(estimator.vocabulary_)
+    return token_tensors(data.corpus, estimator._live["token_graph"])
 
 
 def _of_nothing(model, what: str) -> list[np.ndarray]:
@@ -127,7 +126,7 @@ def _reader(estimator, data, what: str, tensors):
 
 def _graph(estimator, key: tuple, make):
     """Return a graph function of a fitted model, made once."""
-    cache = estimator.__dict__.setdefault("_live_functions", {})
+    cache = estimator._live.setdefault("functions", {})
     if key not in cache:
         cache[key] = make()
     return cache[key]

@@ -137,7 +137,7 @@ def assert_equal_weights(a, b):
 
 
 def state_of(estimator) -> dict:
-    return {name: value for name, value in vars(estimator).items() if not name.startswith("_live_")}
+    return {name: value for name, value in vars(estimator).items() if name != "_live"}
 
 
 def test_fitted_attributes_end_in_an_underscore(fitted):
