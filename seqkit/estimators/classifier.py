@@ -41,6 +41,9 @@ class SequenceClassifier(ClassifierMixin, SequenceReaderEstimator):
     pooling : {"auto", "last", "mean", "max", "attention"}, default="auto"
         How the outputs of all steps become one vector: the last state, mean, maximum, or attention (Yang et al. 2016;
         `attention` gives its weights). "auto": maximum, but for a Jordan network.
+    ngrams : int, default=0
+        Words in the longest n-grams that vote beside the network, for texts and tokens: each learns for itself, and
+        their answers are averaged (Wang & Manning 2012). 0: none.
     word_dim : int, default=100
         Size of the learned word vectors.
     char_encoder : {"cnn", "rnn"} or None, default="cnn"
@@ -145,6 +148,7 @@ class SequenceClassifier(ClassifierMixin, SequenceReaderEstimator):
         bidirectional=True,
         activation="tanh",
         pooling="auto",
+        ngrams=0,
         word_dim=100,
         char_encoder="cnn",
         char_units=50,
@@ -180,6 +184,7 @@ class SequenceClassifier(ClassifierMixin, SequenceReaderEstimator):
         self.bidirectional = bidirectional
         self.activation = activation
         self.pooling = pooling
+        self.ngrams = ngrams
         self.word_dim = word_dim
         self.char_encoder = char_encoder
         self.char_units = char_units
@@ -270,6 +275,20 @@ class SequenceClassifier(ClassifierMixin, SequenceReaderEstimator):
 
     def _model_options(self) -> dict:
         return super()._model_options() | dict(classes=len(self.classes_), multilabel=self.target_kind_ != SINGLE)
+
+    def _vote_start(self, data, targets, keys):
+        from seqkit.layers.ngram_votes import naive_bayes
+
+        table = np.eye(len(self.classes_))[targets] if targets.ndim == 1 else targets
+        size, words = self.vocabulary_.n_words, self._word_ids(data)
+        if targets.ndim == 1:
+            return naive_bayes(words, data.lengths, size, int(self.ngrams), keys, table)
+        # Each label against its absence.
+        pairs = [
+            naive_bayes(words, data.lengths, size, int(self.ngrams), keys, np.stack([column, 1 - column], 1))
+            for column in table.T
+        ]
+        return np.stack([2 * pair[:, 0] for pair in pairs], 1)
 
     def _evaluation(self, held_out, tensors=None):
         data, rows = held_out.data, held_out.rows

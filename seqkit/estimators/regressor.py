@@ -31,6 +31,9 @@ class SequenceRegressor(RegressorMixin, SequenceReaderEstimator):
     pooling : {"auto", "last", "mean", "max", "attention"}, default="auto"
         How the outputs of all steps become one vector: the last state, mean, maximum, or attention (Yang et al. 2016;
         `attention` gives its weights). "auto": maximum, but for a Jordan network.
+    ngrams : int, default=0
+        Words in the longest n-grams that vote beside the network, for texts and tokens: each learns for itself, and
+        their answers are averaged. 0: none.
     word_dim : int, default=100
         Size of the learned word vectors.
     char_encoder : {"cnn", "rnn"} or None, default="cnn"
@@ -123,6 +126,7 @@ class SequenceRegressor(RegressorMixin, SequenceReaderEstimator):
         bidirectional=True,
         activation="tanh",
         pooling="auto",
+        ngrams=0,
         word_dim=100,
         char_encoder="cnn",
         char_units=50,
@@ -156,6 +160,7 @@ class SequenceRegressor(RegressorMixin, SequenceReaderEstimator):
         self.bidirectional = bidirectional
         self.activation = activation
         self.pooling = pooling
+        self.ngrams = ngrams
         self.word_dim = word_dim
         self.char_encoder = char_encoder
         self.char_units = char_units

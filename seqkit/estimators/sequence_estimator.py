@@ -176,26 +176,17 @@ class SequenceEstimator(BaseSequenceEstimator):
         matrix = None
         if self.input_kind_ == "vectors":
             options["input_dim"] = int(data.vectors[0].shape[1])
-            # To scikit-learn the columns of a table are its features.
-            self._table_width = data.width
-            self.n_features_in_ = data.width or options["input_dim"]
+            # To scikit-learn the columns of a table are its features, and numbers in lists of one length are a table.
+            # Later, an array of another width is refused; lists of sequences stay free.
+            flat = options["input_dim"] == 1 and data.lengths.min() == data.lengths.max()
+            self._table_width = int(data.lengths[0]) if flat else None
+            self.n_features_in_ = self._table_width or options["input_dim"]
             self.__dict__.pop("vocabulary_", None)
         else:
             self.__dict__.pop("n_features_in_", None)
             self._table_width = None
             matrix = self._learn_vocabulary(data.corpus)
-            vocabulary = self.vocabulary_
-            options |= dict(
-                vocabulary_size=vocabulary.n_words,
-                word_dim=int(self.word_dim),
-                word_dropout=float(self.word_dropout),
-                rare_from=vocabulary.rare_from,
-                characters=vocabulary.n_characters,
-                char_encoder=self.char_encoder,
-                char_units=int(self.char_units),
-                feature_sizes=vocabulary.feature_sizes,
-                language_model=float(self.language_model),
-            )
+            options |= self._text_options(data)
             if matrix is not None:
                 options |= dict(vector_rows=len(matrix), vector_dim=matrix.shape[1])
         self._model_config = options
@@ -205,6 +196,21 @@ class SequenceEstimator(BaseSequenceEstimator):
         if self.input_kind_ == "vectors" and data.lengths.sum():
             self.model_.standardize(np.concatenate(data.vectors))
         self.history_ = {}
+
+    def _text_options(self, data) -> dict:
+        """Return the builder's options that only models of text have."""
+        vocabulary = self.vocabulary_
+        return dict(
+            vocabulary_size=vocabulary.n_words,
+            word_dim=int(self.word_dim),
+            word_dropout=float(self.word_dropout),
+            rare_from=vocabulary.rare_from,
+            characters=vocabulary.n_characters,
+            char_encoder=self.char_encoder,
+            char_units=int(self.char_units),
+            feature_sizes=vocabulary.feature_sizes,
+            language_model=float(self.language_model),
+        )
 
     def _learn_vocabulary(self, corpus):
         """Learn `vocabulary_`; return the matrix of pretrained vectors by word id, or None."""

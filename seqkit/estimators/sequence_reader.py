@@ -25,6 +25,7 @@ class SequenceReaderEstimator(SequenceEstimator):
     _parameter_constraints = {  # noqa: RUF012
         **READER_CONSTRAINTS,
         "pooling": [StrOptions({"auto", "last", "mean", "max", "attention"})],
+        "ngrams": [Interval(Integral, 0, None, closed="left")],
         **TRAINING_CONSTRAINTS,
         "batch_size": [Interval(Integral, 1, None, closed="left"), StrOptions({"auto"})],
     }
@@ -34,6 +35,41 @@ class SequenceReaderEstimator(SequenceEstimator):
         if pooling == "auto":
             pooling = "last" if self.cell == "jordan" else "max"
         return dict(pooling=pooling)
+
+    def _text_options(self, data) -> dict:
+        options = super()._text_options(data)
+        if self.ngrams:
+            from seqkit.layers.ngram_votes import learn_ngrams
+
+            words, size = self._word_ids(data), self.vocabulary_.n_words
+            self._ngram_keys = learn_ngrams(words, data.lengths, size, int(self.ngrams))
+            options |= dict(ngrams=int(self.ngrams), ngram_rows=len(self._ngram_keys))
+        return options
+
+    def _word_ids(self, data) -> np.ndarray:
+        """Return the word ids of all positions."""
+        import tensorflow as tf
+
+        from seqkit.text.features import TokenGraph
+
+        ids = TokenGraph(self.vocabulary_)(data.corpus.types)["words"]
+        return tf.gather(ids, data.corpus.index).numpy()
+
+    def _start(self, data, targets):
+        super()._start(data, targets)
+        votes = self.model_.votes
+        if votes is None:
+            return
+        keys = self.__dict__.pop("_ngram_keys")
+        if len(keys):
+            votes.keys.assign(keys)
+        start = self._vote_start(data, targets, keys)
+        if start is not None:
+            votes.table.assign(start)
+
+    def _vote_start(self, data, targets, keys) -> np.ndarray | None:
+        """Return what the n-grams' votes begin with; None for zeros."""
+        return None
 
     def _batch_rows(self, rows) -> int:
         if self.batch_size != "auto":

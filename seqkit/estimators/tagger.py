@@ -310,7 +310,7 @@ class SequenceTagger(SequenceEstimator):
         truth, names = held_out.targets[data.positions(rows)], [*self.classes_.tolist(), *held_out.unseen]
 
         def evaluate() -> dict[str, float]:
-            (predicted,) = answer_steps(self, data, "tags", rows, tensors)
+            (predicted,) = answer_steps(self, data, "best", rows, tensors)
             if self.scheme_:
                 return {"f1": entity_counts(truth, predicted, data.lengths[rows], names).f1}
             return {"accuracy": float(np.mean(truth == predicted)) if len(truth) else 0.0}
@@ -337,7 +337,7 @@ class SequenceTagger(SequenceEstimator):
     def _predict(self, data) -> list[list]:
         from seqkit.training.prediction import answer_steps
 
-        return _lists(self.classes_[answer_steps(self, data, "tags")[0]], data.lengths)
+        return _lists(self.classes_[answer_steps(self, data, "best")[0]], data.lengths)
 
     def predict_proba(self, X) -> list[np.ndarray]:
         """Return for each sequence an array (length, n_classes), columns in the order of ``classes_``.
@@ -374,7 +374,7 @@ class SequenceTagger(SequenceEstimator):
             raise InputTypeError(f"texts must be a list of strings, got one string {texts!r:.60}. Wrap it in a list.")
         tokenized = tokenize_texts(list(texts), self.tokenizer)
         data = self._read([t.tokens for t in tokenized])
-        ids, scores = answer_steps(self, data, "tags_and_scores")
+        ids, scores = answer_steps(self, data, "decode")
         results = []
         rows = zip(
             texts, tokenized, _lists(self.classes_[ids], data.lengths), _lists(scores, data.lengths), strict=True

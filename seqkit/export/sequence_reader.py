@@ -26,12 +26,12 @@ class RegressorServing(SequenceServing):
         A fitted one.
     """
 
-    def respond(self, vectors, lengths, rows, time):
+    def respond(self, vectors, lengths, words, rows, time):
         """Return ``value`` [rows, k]."""
-        return {"value": self._probabilities(vectors, lengths)[:rows]}
+        return {"value": self._probabilities(vectors, lengths, words)[:rows]}
 
-    def _probabilities(self, vectors, lengths):
-        return self.model.head.probabilities(self.model.read(vectors, lengths), lengths)
+    def _probabilities(self, vectors, lengths, words):
+        return self.model.answer("probabilities", self.model.read(vectors, lengths), lengths, words)[0]
 
 
 class ClassifierServing(RegressorServing):
@@ -48,9 +48,9 @@ class ClassifierServing(RegressorServing):
         self._classes = tf.constant([str(label) for label in estimator.classes_])
         self._several = estimator.target_kind_ != "one"
 
-    def respond(self, vectors, lengths, rows, time):
+    def respond(self, vectors, lengths, words, rows, time):
         """Return ``label`` [rows] (``labels`` [rows, k], "" pads, where there may be several) and probabilities."""
-        probabilities = self._probabilities(vectors, lengths)[:rows]
+        probabilities = self._probabilities(vectors, lengths, words)[:rows]
         if self._several:
             chosen = probabilities > 0.5
             # Those chosen come first, in the order of the classes.

@@ -50,8 +50,8 @@ class SequenceServing(tf.Module):
             "tokens": _function(self._from_tokens, tf.TensorSpec([None, None], tf.string, name="tokens")),
         }
 
-    def respond(self, vectors, lengths, rows, time) -> dict[str, tf.Tensor]:
-        """Return the answer to vectors [batch, steps, dim] that have a row and a step at least.
+    def respond(self, vectors, lengths, words, rows, time) -> dict[str, tf.Tensor]:
+        """Return the answer to vectors [batch, steps, dim] that have a row and a step at least, and their word ids.
 
         It is to be cut to the ``rows`` and the ``time`` of the request.
         """
@@ -74,15 +74,17 @@ class SequenceServing(tf.Module):
         padded = _one_at_least(tokens, 2)
         distinct, place = tf.unique(tf.reshape(padded, [-1]))
         types = tf.reshape(place, tf.shape(padded))
-        vectors = token_vectors(self.model.encoder, self._graph(distinct), types)
-        return self.respond(vectors, _one_at_least(lengths, 1), *tf.unstack(tf.shape(tokens)))
+        ids = self._graph(distinct)
+        vectors = token_vectors(self.model.encoder, ids, types)
+        words = tf.gather(ids["words"], types)
+        return self.respond(vectors, _one_at_least(lengths, 1), words, *tf.unstack(tf.shape(tokens)))
 
     def _from_features(self, features, lengths):
         rows, time = tf.shape(features)[0], tf.shape(features)[1]
         lengths = _one_at_least(tf.clip_by_value(lengths, 0, time), 1)
         padded = _one_at_least(features, 2)
         real = tf.sequence_mask(lengths, tf.shape(padded)[1])
-        return self.respond(tf.where(real[..., None], padded, 0.0), lengths, rows, time)
+        return self.respond(tf.where(real[..., None], padded, 0.0), lengths, None, rows, time)
 
 
 def _function(method, *specifications):

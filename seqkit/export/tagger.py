@@ -31,7 +31,7 @@ class TaggerServing(SequenceServing):
         super().__init__(estimator)
         self._tags = tf.constant([str(tag) for tag in estimator.classes_])
 
-    def respond(self, vectors, lengths, rows, time):
+    def respond(self, vectors, lengths, words, rows, time):
         """Return ``tags``, ``scores`` and ``lengths``."""
         tags, scores = self.model.head.decode(self.model.read(vectors, lengths), lengths)
         real = tf.sequence_mask(lengths, tf.shape(vectors)[1])

@@ -4,11 +4,12 @@
 
 ``outputs(features, lengths) -> [batch, k]``
     What the link makes probabilities of: logits (or standardized values).
-``probabilities(features, lengths) -> [batch, k]``
+``finish(outputs) -> [batch, k]``
     Probabilities of classes (``link="softmax"``: they add up to 1; ``"sigmoid"``: each for itself), or values
     (``"linear"``).
-``loss(features, lengths, targets, training) -> [batch]``
+``losses(outputs, targets) -> [batch]``
     Cross-entropy, or squared error. Takes ``class_weights=`` [k] too.
+``probabilities(features, lengths)`` and ``loss(features, lengths, targets, training)`` do both steps.
 """
 
 from __future__ import annotations
@@ -58,23 +59,27 @@ class _SequenceHead(keras.layers.Layer):
 
     def probabilities(self, features, lengths):
         """Return probabilities of classes, or values: float32 [batch, k]."""
-        outputs = self.outputs(features, lengths)
+        return self.finish(self.outputs(features, lengths))
+
+    def finish(self, outputs):
+        """Return what the link makes of outputs."""
         if self.link == "linear":
             return outputs * tf.cast(self.target_deviation, tf.float32) + tf.cast(self.target_mean, tf.float32)
         outputs /= tf.cast(self.temperature, tf.float32)
         return tf.nn.softmax(outputs) if self.link == "softmax" else tf.sigmoid(outputs)
 
     def loss(self, features, lengths, targets, training=False, class_weights=None):
+        """Return the loss of each sequence, float32 [batch]; see `losses`."""
+        return self.losses(self.outputs(features, lengths, training=training), targets, class_weights)
+
+    def losses(self, outputs, targets, class_weights=None):
         """Return the loss of each sequence, float32 [batch].
 
         Args:
-            features: Tensor [batch, time, dim].
-            lengths: Integer tensor [batch].
+            outputs: From `outputs`.
             targets: For softmax class numbers [batch]; else [batch, k], 0 or 1 for each class, or values.
-            training: Whether dropout is active.
             class_weights: Float tensor [k], the weight of each class' part.
         """
-        outputs = self.outputs(features, lengths, training=training)
         if self.link == "linear":
             deviation = tf.cast(self.target_deviation, tf.float32)
             wanted = (tf.cast(targets, tf.float32) - tf.cast(self.target_mean, tf.float32)) / deviation

@@ -6,6 +6,7 @@ import keras
 import tensorflow as tf
 
 from seqkit.errors import DataError, ParameterError
+from seqkit.layers.ngram_votes import NGramVotes
 from seqkit.layers.pooling import POOLINGS
 from seqkit.layers.sequence_heads import LINKS, JordanReadout, PooledHead
 from seqkit.models.sequence_model import SequenceModel, is_integer
@@ -29,15 +30,20 @@ class SequenceReader(SequenceModel):
         link: str = "softmax",
         pooling: str | None = None,
         attention_units: int = 100,
+        ngrams: int = 0,
+        ngram_rows: int = 0,
         **options,
     ):
         super().__init__(vocabulary_size, **options)
         self.config |= dict(outputs=outputs, link=link, pooling=pooling, attention_units=attention_units)
+        self.config |= dict(ngrams=ngrams, ngram_rows=ngram_rows)
         c = self.config
         self.kind = "regressor" if link == "linear" else "classifier"
-        for name in ("outputs", "attention_units"):
-            if not is_integer(c[name], 1):
-                raise ParameterError(f"{name}={c[name]!r} must be an integer of at least 1.")
+        for name, least in (("outputs", 1), ("attention_units", 1), ("ngrams", 0), ("ngram_rows", 0)):
+            if not is_integer(c[name], least):
+                raise ParameterError(f"{name}={c[name]!r} must be an integer of at least {least}.")
+        if ngrams and self.encoder is None:
+            raise ParameterError(f"ngrams={ngrams!r} are of words; this model reads vectors (input_dim=).")
         if link not in LINKS:
             raise ParameterError(f"link={link!r} is not known. Expected one of: {', '.join(map(repr, LINKS))}.")
         shared = dict(link=link, bidirectional=c["bidirectional"], seed=self._seed(5), dtype=self.dtype_policy)
@@ -64,11 +70,37 @@ class SequenceReader(SequenceModel):
                 outputs, pooling=pooling or "max", attention_units=attention_units, **shared, name="head"
             )
         self.head.build((None, None, self.head_dim))
+        self.votes = None
+        if ngrams:
+            self.votes = NGramVotes(
+                vocabulary_size, outputs, ngram_rows, ngrams, c["dropout"], seed=self._seed(7), name="votes"
+            )
+            self.votes.build()
         self.score_tracker = keras.metrics.Mean(name="squared_error" if link == "linear" else "accuracy")
 
-    def measure(self, encoded, lengths, targets):
+    def head_losses(self, encoded, lengths, words, targets, training=False, **weights):
+        """Return the loss of the network, and that of the n-grams' votes if there are some, added up.
+
+        Each learns for itself. Votes fit the training data so well that a network beside them would learn nothing from
+        the loss of both together.
+        """
+        losses = self.head.losses(self.head.outputs(encoded, lengths, training=training), targets, **weights)
+        if self.votes is None:
+            return losses
+        return losses + self.head.losses(self.votes(words, lengths, training=training), targets, **weights)
+
+    def answer(self, what, encoded, lengths, words=None):
+        """Return what is asked of the head; ``outputs`` are the mean of the network's and the votes'."""
+        if what not in ("outputs", "probabilities"):
+            return super().answer(what, encoded, lengths, words)
+        outputs = self.head.outputs(encoded, lengths)
+        if self.votes is not None:
+            outputs = (outputs + self.votes(words, lengths)) / 2
+        return (outputs if what == "outputs" else self.head.finish(outputs),)
+
+    def measure(self, encoded, lengths, words, targets):
         """Return the share of right classes (the mean squared error, for values), and how many were counted."""
-        answers = self.head.probabilities(encoded, lengths)
+        (answers,) = self.answer("probabilities", encoded, lengths, words)
         link = self.config["link"]
         if link == "softmax":
             scores = tf.cast(tf.argmax(answers, -1, tf.int32) == tf.cast(targets, tf.int32), tf.float32)
@@ -106,6 +138,10 @@ def build_classifier(vocabulary_size: int = 0, classes: int = 2, *, multilabel: 
         back and is judged at its last one.
     attention_units : int, default 100
         Size of the hidden layer of attention.
+    ngrams : int, default 0
+        Words in the longest n-grams that vote beside the network; see `seqkit.layers.ngram_votes.NGramVotes`.
+    ngram_rows : int, default 0
+        Number of n-grams of two words and more.
     **options
         What speaks of the input, the recurrent layers and dropout, as in `seqkit.models.build_tagger`: ``input_dim``,
         ``cell``, ``units``, ``layers``, ``bidirectional``, ``activation``, ``dropout``, ``recurrent_dropout``,

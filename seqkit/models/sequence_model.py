@@ -277,10 +277,26 @@ class SequenceModel(keras.Model):
         """
         weights = {} if class_weights is None else {"class_weights": class_weights}
         outputs = self._read_layers(vectors, lengths, initial_state, training)
-        losses = self.head.loss(outputs[-1], lengths, targets, training=training, **weights)
+        losses = self.head_losses(outputs[-1], lengths, words, targets, training, **weights)
         if self.language is None:
             return losses, tf.zeros_like(losses)
         return losses, self.config["language_model"] * self.language_losses(outputs, words, lengths)
+
+    def head_losses(self, encoded, lengths, words, targets, training=False, **weights):
+        """Return the head's loss [batch]."""
+        return self.head.loss(encoded, lengths, targets, training=training, **weights)
+
+    def answer(self, what, encoded, lengths, words=None) -> tuple:
+        """Return what is asked of the head: tensors [batch, …].
+
+        Args:
+            what: The name of one of the head's methods.
+            encoded: What `read` gave.
+            lengths: Integer tensor [batch].
+            words: Word ids [batch, time], or None for a model on vectors.
+        """
+        found = getattr(self.head, what)(encoded, lengths)
+        return found if isinstance(found, tuple) else (found,)
 
     def language_losses(self, outputs, words, lengths):
         """Return the negative log-likelihood [batch] of the neighbouring words."""
@@ -297,8 +313,9 @@ class SequenceModel(keras.Model):
                 Any such dict may hold ``initial_state``, see `RecurrentStack.call`.
             training: Whether dropout is active.
         """
-        encoded, lengths = self.encode(inputs, training=training)
-        return self.head.probabilities(encoded, lengths)
+        vectors, words, lengths, initial_state = self.embed(inputs, training=training)
+        encoded = self.read(vectors, lengths, initial_state, training=training)
+        return self.answer("probabilities", encoded, lengths, words)[0]
 
     # Keras' fit and evaluate. The loss is a property of the head, so that `compile` needs none.
 
@@ -318,7 +335,7 @@ class SequenceModel(keras.Model):
         self.compile(**keras.saving.deserialize_keras_object(config))
         self.optimizer.build(self.trainable_variables)
 
-    def measure(self, encoded, lengths, targets):
+    def measure(self, encoded, lengths, words, targets):
         """Return a score of a batch, averaged over what it counts, and how many that are; see ``score_tracker``."""
         raise NotImplementedError
 
@@ -343,9 +360,10 @@ class SequenceModel(keras.Model):
     def test_step(self, data):
         """Measure a batch."""
         inputs, targets, sample_weight = keras.utils.unpack_x_y_sample_weight(data)
-        encoded, lengths = self.encode(inputs)
-        loss = _weighted_mean(self.head.loss(encoded, lengths, targets), sample_weight)
-        score, count = self.measure(encoded, lengths, targets)
+        vectors, words, lengths, initial_state = self.embed(inputs)
+        encoded = self.read(vectors, lengths, initial_state)
+        loss = _weighted_mean(self.head_losses(encoded, lengths, words, targets), sample_weight)
+        score, count = self.measure(encoded, lengths, words, targets)
         self.loss_tracker.update_state(loss, sample_weight=tf.size(lengths))
         self.score_tracker.update_state(score, sample_weight=count)
         return {metric.name: metric.result() for metric in self.metrics}

@@ -100,7 +100,13 @@ class Tagger(SequenceModel):
         encoded, lengths = self.encode(inputs)
         return self.head.decode(encoded, lengths)
 
-    def measure(self, encoded, lengths, targets):
+    def answer(self, what, encoded, lengths, words=None):
+        """Return what is asked of the head; of ``best`` only the tags of what ``decode`` gives."""
+        return (
+            super().answer("decode", encoded, lengths)[:1] if what == "best" else super().answer(what, encoded, lengths)
+        )
+
+    def measure(self, encoded, lengths, words, targets):
         """Return the share of right tags, and the number of tags."""
         predicted, _ = self.head.decode(encoded, lengths)
         real = tf.sequence_mask(lengths, tf.shape(predicted)[1])

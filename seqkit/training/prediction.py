@@ -10,7 +10,7 @@ import tensorflow as tf
 from seqkit.text.features import TokenGraph
 from seqkit.training.batching import sorted_batches
 from seqkit.training.prefix_tree import prefix_tree, turned_around
-from seqkit.training.token_batches import encode_rows, signature, token_tensors, token_vectors, vector_tensors
+from seqkit.training.token_batches import embed_rows, signature, token_tensors, token_vectors, vector_tensors
 
 _BATCH = 256
 _TREE_BATCH = 1024  # the more sequences, the more they share
@@ -18,15 +18,6 @@ _PIECE = 8_192  # distinct tokens whose characters are read at once
 _MOVES = 2**26  # most moves between tags that a batch may hold at one step
 _TABLE_BYTES = 2**28  # largest table of distinct tokens' inputs to the recurrence
 _INTEGERS = tf.TensorSpec([None], tf.int32)
-
-# What can be asked of a head, by name.
-_ANSWERS = {
-    "tags": lambda head, features, lengths: head.decode(features, lengths)[:1],
-    "tags_and_scores": lambda head, features, lengths: head.decode(features, lengths),
-    "probabilities": lambda head, features, lengths: (head.probabilities(features, lengths),),
-    "outputs": lambda head, features, lengths: (head.outputs(features, lengths),),
-    "attention": lambda head, features, lengths: (head.attention(features, lengths),),
-}
 
 
 def answer_steps(estimator, data, what: str, rows=None, tensors=None) -> list[np.ndarray]:
@@ -38,8 +29,8 @@ def answer_steps(estimator, data, what: str, rows=None, tensors=None) -> list[np
         A fitted one.
     data : seqkit.estimators.sequences.Sequences
         The sequences.
-    what : {"tags", "tags_and_scores", "probabilities", "attention"}
-        What is asked.
+    what : str
+        What is asked, see `seqkit.models.sequence_model.SequenceModel.answer`.
     rows : ndarray or None
         Numbers of the sequences asked about; None for all.
     tensors : dict or None
@@ -78,7 +69,8 @@ def data_tensors(estimator, data) -> dict[str, tf.Tensor]:
 
 def _of_nothing(model, what: str) -> list[np.ndarray]:
     """Return what a head says of one sequence without any step."""
-    values = _ANSWERS[what](model.head, tf.zeros([1, 1, model.head_dim], model.compute_dtype), tf.zeros([1], tf.int32))
+    words = None if model.encoder is None else tf.zeros([1, 1], tf.int32)
+    values = model.answer(what, tf.zeros([1, 1, model.head_dim], model.compute_dtype), tf.zeros([1], tf.int32), words)
     return [value.numpy() for value in values]
 
 
@@ -108,6 +100,7 @@ def _reader(estimator, data, what: str, tensors):
     of_types = {name: value for name, value in tensors.items() if name not in ("starts", "index")}
     tables = _in_pieces(_graph(estimator, ("tables",), lambda: _tables_graph(model, of_types)), of_types)
     read = _graph(estimator, (what, "trees"), lambda: _trees_graph(model, what, tables))
+    words = tensors["words"]
     index = data.corpus.index + 1  # type 0 is padding
 
     def read_batch(rows, lengths, real):
@@ -118,7 +111,7 @@ def _reader(estimator, data, what: str, tensors):
             tree, nodes = prefix_tree(turned_around(symbols, lengths) if layer.backward else symbols, lengths)
             nodes = turned_around(nodes, lengths) if layer.backward else nodes
             trees.append([tf.constant(array) for array in (*tree, nodes)])
-        return read(tables, trees, tf.constant(lengths, tf.int32))
+        return read(tables, trees, tf.constant(lengths, tf.int32), words, tf.constant(symbols))
 
     # A search looks at all moves from tag to tag.
     return min(_TREE_BATCH, max(32, _MOVES // getattr(model, "num_tags", 1) ** 2)), read_batch
@@ -168,17 +161,18 @@ def _tables_graph(model, of_types):
 
 
 def _trees_graph(model, what: str, tables):
-    def run(tables, trees, lengths):
-        return _ANSWERS[what](model.head, model.recurrent.read_trees(tables, trees, lengths), lengths)
+    def run(tables, trees, lengths, words, types):
+        return model.answer(what, model.recurrent.read_trees(tables, trees, lengths), lengths, tf.gather(words, types))
 
     table = [tf.TensorSpec([None, t.shape[-1]], t.dtype) for t in tables]
-    tree = [_INTEGERS, _INTEGERS, _INTEGERS, tf.TensorSpec([None, None], tf.int32)]
-    return tf.function(run, input_signature=[table, [tree] * len(tables), _INTEGERS], autograph=False)
+    grid = tf.TensorSpec([None, None], tf.int32)
+    trees = [[_INTEGERS, _INTEGERS, _INTEGERS, grid]] * len(tables)
+    return tf.function(run, input_signature=[table, trees, _INTEGERS, _INTEGERS, grid], autograph=False)
 
 
 def _rows_graph(model, what: str, tensors):
     def run(tensors, rows):
-        encoded, _, _, lengths = encode_rows(model, tensors, rows)
-        return _ANSWERS[what](model.head, encoded, lengths)
+        vectors, words, _, _, lengths = embed_rows(model, tensors, rows)
+        return model.answer(what, model.read(vectors, lengths), lengths, words)
 
     return tf.function(run, input_signature=[signature(tensors), _INTEGERS], autograph=False)

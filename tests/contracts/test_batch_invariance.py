@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from seqkit.models import build_tagger
+from seqkit.models import build_classifier, build_regressor, build_tagger
 
 VOCABULARY, TAGS, LONGEST = 30, ["O", "B-A", "I-A", "B-B", "I-B"], 9
 FIXED = ("vectors", "features")  # inputs whose last size belongs to the model
@@ -53,6 +53,15 @@ def tagger(**options) -> Callable:
     return make
 
 
+def reader(build=build_classifier, **options) -> Callable:
+    def make():
+        if "input_dim" in options:
+            return build(units=6, seed=0, **options), vector_inputs
+        return build(VOCABULARY, 3, characters=8, feature_sizes=[4, 3], **SMALL, **options), token_inputs
+
+    return make
+
+
 BUILDERS: dict[str, Callable] = {
     "tagger: lstm, crf, both ways, cnn": tagger(cell="lstm", crf=True, char_encoder="cnn"),
     "tagger: lstm, softmax, one way, rnn, 2 layers": tagger(
@@ -70,6 +79,17 @@ BUILDERS: dict[str, Callable] = {
     ),
     "tagger: vectors, lstm, crf, both ways": tagger(input_dim=4),
     "tagger: vectors, gru, softmax, both ways": tagger(input_dim=4, cell="gru", crf=False),
+    "classifier: lstm, maximum, both ways, cnn": reader(),
+    "classifier: gru, last, both ways, rnn, 2 layers": reader(cell="gru", pooling="last", char_encoder="rnn", layers=2),
+    "classifier: elman, attention, one way, bigrams": reader(
+        cell="elman", pooling="attention", bidirectional=False, ngrams=2, ngram_rows=200
+    ),
+    "classifier: lstm, mean, several labels": reader(pooling="mean", multilabel=True),
+    "classifier: jordan, both ways, learned state": reader(cell="jordan", initial_state="learned"),
+    "classifier: jordan, one way, 2 layers": reader(cell="jordan", bidirectional=False, layers=2),
+    "classifier: vectors, lstm, last, both ways": reader(input_dim=4, pooling="last", classes=3),
+    "regressor: gru, maximum": reader(build_regressor, cell="gru"),
+    "regressor: vectors, jordan, both ways": reader(build_regressor, input_dim=4, cell="jordan", targets=2),
 }
 
 
@@ -80,10 +100,16 @@ def model(request):
     rng = np.random.default_rng(0)
     for variable in built.trainable_variables:  # far from zero, so that every part has a say
         variable.assign(rng.normal(0, 0.6, variable.shape))
+    if getattr(built, "votes", None) is not None:  # two hundred pairs of words
+        pairs = [first * VOCABULARY + second for first in range(2, VOCABULARY) for second in range(2, VOCABULARY)]
+        built.votes.keys.assign(np.sort(rng.choice(pairs, 200, replace=False)))
 
     def run(batch):
         encoded, lengths = built.encode(batch)  # as `decode` and a call of the model do it
-        return built.head.decode(encoded, lengths)[0], built.head.probabilities(encoded, lengths)
+        if built.per_step:
+            return built.head.decode(encoded, lengths)[0], built.head.probabilities(encoded, lengths)
+        answer = built(batch)
+        return tf.argmax(answer, -1)[:, None], answer[:, None]
 
     example = inputs([[1]], LONGEST)
     specification = {
@@ -95,7 +121,11 @@ def model(request):
     def answer(sequences, time=LONGEST, garbage=False):
         tags, probabilities = run(inputs(sequences, time, garbage))
         rows = zip(sequences, tags.numpy(), probabilities.numpy(), strict=True)
-        return [(t[: len(s)].tolist(), p[: len(s)]) for s, t, p in rows]
+        return [
+            (t[: len(s) if built.per_step else 1].tolist(), p[: len(s) if built.per_step else 1]) for s, t, p in rows
+        ]
+
+    answer.built = built
 
     return answer
 
@@ -119,12 +149,15 @@ def same(found, expected):
         np.testing.assert_allclose(probabilities, other_probabilities, atol=1e-5)
 
 
-def test_probabilities_are_distributions_and_differ(together):
+def test_probabilities_are_distributions_and_differ(model, together):
     """Else the tests below would pass on a constant."""
     flat = np.concatenate([p for _, p in together])
-    np.testing.assert_allclose(flat.sum(-1), 1, atol=1e-4)
+    link = model.built.config.get("link", "softmax")
+    if link == "softmax":
+        np.testing.assert_allclose(flat.sum(-1), 1, atol=1e-4)
+    assert link == "linear" or ((flat >= 0) & (flat <= 1)).all()
     assert flat.std(0).max() > 0.02
-    assert len({tag for tags, _ in together for tag in tags}) >= 3
+    assert len({tag for tags, _ in together for tag in tags}) >= min(3 if model.built.per_step else 2, flat.shape[1])
 
 
 def test_alone(model, sequences, together):
@@ -144,8 +177,10 @@ def test_shuffled(model, sequences, together):
 def test_beside_empty_rows(model, sequences, together):
     found = model([[], *sequences[:3], [], []])
     same(found[1:4], together[:3])
-    assert [tags for tags, _ in (found[0], *found[4:])] == [[], [], []]
-    assert model([[], []])[0][0] == []
+    same([found[0], *found[4:]], [together[510]] * 3)
+    same(model([[], []]), [together[510]] * 2)
+    if model.built.per_step:
+        assert found[0][0] == []
 
 
 def test_garbage_after_the_end(model, sequences, together):

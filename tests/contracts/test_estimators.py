@@ -1,6 +1,6 @@
 """What every estimator of the toolkit has in common; the checks of scikit-learn that need no numeric data are its own.
 
-A new estimator needs an entry in `EXAMPLES`.
+A new estimator needs an entry in `estimator_examples.EXAMPLES`.
 """
 
 from __future__ import annotations
@@ -12,36 +12,13 @@ from typing import NamedTuple
 
 import numpy as np
 import pytest
+from estimator_examples import CLASSES, EXAMPLES, Example, answers, assert_close, first_example
 from sklearn.base import clone
 from sklearn.exceptions import NotFittedError
 from sklearn.utils import estimator_checks
 
 import seqkit
 from seqkit.errors import InputTypeError, ParameterError, SeqkitError
-from seqkit.estimators import all_estimators
-
-
-class Example(NamedTuple):
-    """Parameters that make a small model in a second, and data of one kind."""
-
-    parameters: dict
-    X: list
-    y: list
-
-
-_SMALL = {"units": 4, "epochs": 1, "batch_size": 4, "validation_fraction": None, "random_state": 0, "verbose": 0}
-_WORDS = {"word_dim": 4, "char_encoder": None, "shape_features": False}
-_SENTENCES = [["Ada", "sang"], ["in", "New", "Delhi", "."], [], ["it", "rained", "👍🏽"]] * 2
-_TAGS = [["B-PER", "O"], ["O", "B-LOC", "I-LOC", "O"], [], ["O", "O", "O"]] * 2
-_FRAMES = [np.random.default_rng(n).normal(size=(n, 3)) for n in (2, 4, 0, 3, 1, 2)]
-
-EXAMPLES = {
-    ("SequenceTagger", "tokens"): Example({**_SMALL, **_WORDS, "cell": "jordan"}, _SENTENCES, _TAGS),
-    ("SequenceTagger", "vectors"): Example(
-        {**_SMALL, "cell": "elman", "crf": False}, _FRAMES, [[int(v[0] > 0) for v in frames] for frames in _FRAMES]
-    ),
-}
-CLASSES = dict(all_estimators())
 
 
 def test_every_estimator_has_an_example():
@@ -90,7 +67,7 @@ def test_parameters_are_declared_and_documented(name):
 @pytest.mark.parametrize("name", CLASSES)
 def test_bad_parameters_name_themselves(name):
     """At fit; every parameter that has constraints refuses an object of no known type."""
-    X, y = EXAMPLES[min(key for key in EXAMPLES if key[0] == name)][1:]
+    _, X, y = first_example(name)
     for parameter in CLASSES[name]().get_params():
         estimator = CLASSES[name](**{parameter: object()})
         with pytest.raises(ParameterError, match=f"'{parameter}' parameter.*must be.*Got <object") as error:
@@ -101,9 +78,10 @@ def test_bad_parameters_name_themselves(name):
 @pytest.mark.parametrize("name", CLASSES)
 def test_not_fitted(name, tmp_path):
     estimator = CLASSES[name]()
-    for call in (estimator.predict, estimator.predict_proba, estimator.export, estimator.save):
-        with pytest.raises(NotFittedError):
-            call(tmp_path / "x" if call in (estimator.export, estimator.save) else [])
+    for method in ("predict", "predict_proba", "attention", "export", "save"):
+        if hasattr(estimator, method):
+            with pytest.raises(NotFittedError):
+                getattr(estimator, method)(tmp_path / "x" if method in ("export", "save") else [])
 
 
 # With data; fitted once
@@ -140,10 +118,16 @@ def state_of(estimator) -> dict:
     return {name: value for name, value in vars(estimator).items() if name != "_live"}
 
 
+def probabilities(estimator, X):
+    """Return the finest answer there is."""
+    return estimator.predict_proba(X) if hasattr(estimator, "predict_proba") else estimator.predict(X)
+
+
 def test_fitted_attributes_end_in_an_underscore(fitted):
     parameters = set(fitted.estimator.get_params())
     public = {name for name in vars(fitted.estimator) if not name.startswith("_")} - parameters
-    assert {"model_", "classes_", "history_"} <= public
+    assert {"model_", "history_"} <= public
+    assert ("classes_" in public) == hasattr(fitted.estimator, "predict_proba")
     assert all(name.endswith("_") for name in public)
     assert ("vocabulary_" in public) != ("n_features_in_" in public)
     for name in public - {"n_features_in_"}:
@@ -161,7 +145,7 @@ def test_fit_again_is_the_same_fit(fitted):
 def test_predicting_changes_nothing(fitted):
     estimator, (_, X, y) = fitted
     before, weights = dict(state_of(estimator)), weights_of(estimator)
-    estimator.predict(X), estimator.predict_proba(X), estimator.score(X, y)
+    estimator.predict(X), probabilities(estimator, X), estimator.score(X, y)
     after = state_of(estimator)
     assert before.keys() == after.keys() and all(before[name] is after[name] for name in before)
     for v, w in zip(weights, weights_of(estimator), strict=True):
@@ -171,35 +155,54 @@ def test_predicting_changes_nothing(fitted):
 def test_any_part_of_the_data_has_the_same_answer(fitted):
     """One by one, in reverse, doubled: order is kept, and no sequence sees its neighbors."""
     estimator, (_, X, _) = fitted
-    tags, proba = estimator.predict(X), estimator.predict_proba(X)
-    assert [estimator.predict([x])[0] for x in X] == tags
-    assert estimator.predict(X[::-1]) == tags[::-1]
-    assert estimator.predict([*X, *X]) == tags + tags
-    for p, x in zip(proba, X, strict=True):
-        np.testing.assert_allclose(estimator.predict_proba([x])[0], p, atol=1e-5)
-    for p, q in zip(proba, estimator.predict_proba(X[::-1])[::-1], strict=True):
-        np.testing.assert_allclose(p, q, atol=1e-5)
-    assert list(estimator.predict_iter(iter(X), chunk_size=3)) == tags
+    whole, proba = answers(estimator.predict(X)), probabilities(estimator, X)
+    assert_close([answers(estimator.predict([x]))[0] for x in X], whole, atol=1e-5)
+    assert_close(answers(estimator.predict(X[::-1])), whole[::-1], atol=1e-5)
+    assert_close(answers(estimator.predict([*X, *X])), whole + whole, atol=1e-5)
+    assert_close(list(estimator.predict_iter(iter(X), chunk_size=3)), whole, atol=1e-5)
+    assert_close([probabilities(estimator, [x])[0] for x in X], list(proba), atol=1e-5)
+    assert_close(list(probabilities(estimator, X[::-1])[::-1]), list(proba), atol=1e-5)
 
 
 def test_copies_answer_the_same(fitted, tmp_path):
     estimator, (_, X, _) = fitted
-    proba = estimator.predict_proba(X)
     others = [pickle.loads(pickle.dumps(estimator)), seqkit.load(estimator.save(tmp_path / "saved"))]
     for other in others:
         assert type(other) is type(estimator) and other.get_params() == estimator.get_params()
-        assert other.predict(X) == estimator.predict(X)
-        for p, q in zip(proba, other.predict_proba(X), strict=True):
+        assert answers(other.predict(X)) == answers(estimator.predict(X))
+        for p, q in zip(probabilities(estimator, X), probabilities(other, X), strict=True):
             np.testing.assert_array_equal(p, q)
         assert state_of(other).keys() == state_of(estimator).keys()
+        if hasattr(estimator, "classes_"):
+            assert other.classes_.dtype == estimator.classes_.dtype
+
+
+def test_exports_answer_the_same(fitted, tmp_path):
+    """The export checks itself against `predict` in the C++ runtime; a difference would raise."""
+    assert fitted.estimator.export(tmp_path / "served") == tmp_path / "served" / "1"
 
 
 def test_nothing_and_no_data(fitted):
     estimator = fitted.estimator
-    assert estimator.predict([]) == [] and estimator.predict_proba([]) == []
+    assert answers(estimator.predict([])) == [] and len(probabilities(estimator, [])) == 0
     for bad in ("Ada", None, [None], 3):
         with pytest.raises(InputTypeError):
             estimator.predict(bad)
+
+
+def test_a_failed_fit_changes_nothing(fitted):
+    """Neither one refused for its data nor one refused when training was to begin."""
+    estimator, (parameters, X, y) = copy.deepcopy(fitted.estimator), fitted.example
+    before, answer = state_of(estimator).keys(), answers(estimator.predict(X))
+    estimator.optimizer = "none such"
+    for arguments in ({"y": y}, {"y": y[:-1]}, {"y": y, "validation_data": 3}):
+        with pytest.raises(SeqkitError):
+            estimator.fit(X, **arguments)
+        assert state_of(estimator).keys() == before and answers(estimator.predict(X)) == answer
+    fresh = type(estimator)(**{**parameters, "optimizer": "none such"})
+    with pytest.raises(ParameterError, match="none such"):
+        fresh.fit(X, y)
+    assert not hasattr(fresh, "model_")
 
 
 def test_bad_lengths_name_the_place(fitted):
@@ -209,5 +212,5 @@ def test_bad_lengths_name_the_place(fitted):
         estimator.fit(X, y[:-1])
     with pytest.raises(SeqkitError, match="sample_weight"):
         estimator.fit(X, y, sample_weight=np.ones(len(X) + 1))
-    with pytest.raises(SeqkitError, match=r"X\[1\]"):
+    with pytest.raises(SeqkitError, match=r"X\[\d\] has length 4"):
         estimator.set_params(max_length=3).fit(X, y)

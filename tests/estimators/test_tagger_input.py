@@ -123,7 +123,7 @@ def test_arrays_of_numbers(vectors, frames, make):
     expected = vectors.predict(list(block))
     assert vectors.predict(block) == expected and vectors.predict(block.tolist()) == expected
     flat = make().fit(np.zeros((2, 3)), [["a", "b", "a"]] * 2)
-    assert flat.n_features_in_ == 1
+    assert flat.n_features_in_ == 3
     assert [len(tags) for tags in flat.predict([np.zeros(4), np.zeros((2, 1))])] == [4, 2]
 
 

@@ -1,0 +1,169 @@
+"""Classes of texts, such as sentiment: from a labelled table to a served model.
+
+``python -m seqkit sentiment train|evaluate|predict|export``.
+"""
+
+from __future__ import annotations
+
+import sys
+import time
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+import typer
+
+from seqkit.cli_parameters import estimator_command, given_parameters
+from seqkit.console import import_tensorflow, is_terminal, note
+from seqkit.errors import ParameterError
+from seqkit_pipelines.text_files import classify_texts, read_labelled, read_texts, write_answers
+
+app = typer.Typer(
+    help="Sentiment (or any other classes of texts): train, evaluate, predict, export.",
+    no_args_is_help=True,
+    add_completion=False,
+)
+
+Model = Annotated[Path, typer.Argument(metavar="MODEL", help="Folder that 'sentiment train' wrote.")]
+Format = Annotated[
+    Literal["auto", "csv", "tsv", "jsonl", "parquet", "folder", "trees"],
+    typer.Option("--format", help="Format of the labelled files; auto looks at their names and beginnings."),
+]
+TextColumn = Annotated[
+    str | None, typer.Option(help="Column of the text, by name or number.", show_default="text, sentence, review …")
+]
+LabelColumn = Annotated[
+    str | None, typer.Option(help="Column of the class, by name or number.", show_default="label, class, sentiment …")
+]
+Header = Annotated[
+    bool | None,
+    typer.Option(
+        "--header/--no-header", help="Whether the first row has names.", show_default="by how columns are given"
+    ),
+]
+Grades = Annotated[
+    int | None,
+    typer.Option(min=2, max=2, help="2: two grades of five (0 and 1 against 3 and 4; 2 is left out)."),
+]
+
+
+@app.command(cls=estimator_command("seqkit:SequenceClassifier"))
+def train(
+    context: typer.Context,
+    train: Annotated[Path, typer.Argument(metavar="TRAIN", help="Labelled texts to learn from.")],
+    output: Annotated[Path, typer.Option("--output", "-o", help="Folder to write the model to; must not exist.")],
+    dev: Annotated[
+        Path | None, typer.Option(help="Labelled texts that decide when to stop.", show_default="part of TRAIN")
+    ] = None,
+    test: Annotated[Path | None, typer.Option(help="Labelled texts to report on at the end.")] = None,
+    config: Annotated[Path | None, typer.Option(help="YAML file of the parameters below; flags win over it.")] = None,
+    overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace the model that OUTPUT holds.")] = False,
+    format: Format = "auto",
+    text_column: TextColumn = None,
+    label_column: LabelColumn = None,
+    header: Header = None,
+    grades: Grades = None,
+) -> None:
+    """Train a classifier on a file or folder, report on dev (and test), and save it."""
+    from seqkit import SequenceClassifier
+
+    parameters = given_parameters(context, config)
+    if output.exists() and not overwrite:
+        raise ParameterError(f"{output}: exists already. Choose another --output, or add --overwrite.")
+    columns = {"text_column": text_column, "label_column": label_column, "header": header, "grades": grades}
+    data = {
+        name: read_labelled(path, format, **columns)
+        for name, path in (("train", train), ("dev", dev), ("test", test))
+        if path is not None
+    }
+    note("  ".join(f"{name}: {len(texts):,} texts" for name, (texts, _) in data.items()))
+
+    import_tensorflow()
+    classifier = SequenceClassifier(**parameters)
+    classifier.fit(*data["train"], validation_data=data.get("dev"))
+    classifier.save(output)
+    for name in ("dev", "test"):
+        if name in data:
+            typer.echo(f"{name}: {_report(classifier, *data[name])}")
+    note(f"Saved to {output}")
+
+
+@app.command()
+def evaluate(
+    model: Model,
+    file: Annotated[Path, typer.Argument(metavar="FILE", help="Labelled texts to score against.")],
+    format: Format = "auto",
+    text_column: TextColumn = None,
+    label_column: LabelColumn = None,
+    header: Header = None,
+    grades: Grades = None,
+) -> None:
+    """Score a model on a labelled file: accuracy, and precision, recall and F1 by class."""
+    classifier = _load(model)
+    texts, labels = read_labelled(
+        file, format, text_column=text_column, label_column=label_column, header=header, grades=grades
+    )
+    typer.echo(_report(classifier, texts, labels))
+
+
+@app.command()
+def predict(
+    model: Model,
+    file: Annotated[Path, typer.Argument(metavar="[FILE]", help="Texts to classify; - is standard input.")] = Path("-"),
+    output: Annotated[Path, typer.Option("--output", "-o", help="Where to write; - is standard output.")] = Path("-"),
+    explain: Annotated[
+        bool, typer.Option("--explain", help="Say how much each token speaks for the class, by leaving it out.")
+    ] = False,
+    output_format: Annotated[
+        Literal["auto", "text", "jsonl"], typer.Option(help="auto goes by OUTPUT's ending, else text.")
+    ] = "auto",
+    input_format: Annotated[
+        Literal["auto", "text", "csv", "tsv", "jsonl", "parquet", "trees"],
+        typer.Option(help="text: one a line; auto looks at the name and the beginning."),
+    ] = "auto",
+    text_column: TextColumn = None,
+    header: Header = None,
+) -> None:
+    """Classify a file or a stream of any length."""
+    items = read_texts(file, input_format, text_column=text_column, header=header)
+    classifier = _load(model)
+    # Someone typing wants an answer to each line; everything else is faster in chunks.
+    chunk = 1 if str(file) == "-" and is_terminal(sys.stdin) else 4096
+    started = time.perf_counter()
+    count = write_answers(output, classify_texts(classifier, items, explain, chunk), output_format)
+    if str(output) != "-":
+        note(f"Classified {count:,} in {time.perf_counter() - started:.1f} s, written to {output}")
+
+
+@app.command()
+def export(
+    model: Model,
+    output: Annotated[
+        Path | None,
+        typer.Option("--output", "-o", help="Folder of versions.", show_default="saved_models/MODEL's name"),
+    ] = None,
+) -> None:
+    """Export for TensorFlow Serving: OUTPUT/<next version>, checked in TensorFlow's C++ runtime before it appears."""
+    typer.echo(_load(model).export(output or Path("saved_models") / model.resolve().name))
+
+
+def _load(model: Path) -> Any:
+    """Load a saved classifier; a folder that holds none is told before the slow import."""
+    import seqkit
+    from seqkit.errors import ModelFileError
+    from seqkit.export.manifest import read_manifest
+
+    found = read_manifest(model).get("class")
+    if found != "SequenceClassifier":
+        raise ModelFileError(f"{model} holds {found or 'no estimator'}, expected a SequenceClassifier.")
+    import_tensorflow()
+    return seqkit.load(model)
+
+
+def _report(classifier: Any, texts: list[str], labels: list) -> str:
+    """Predict, and say how well."""
+    from sklearn.metrics import accuracy_score, classification_report
+
+    truth = [str(label) for label in labels]
+    predicted = [str(label) for label in classifier.predict(texts)]
+    table = classification_report(truth, predicted, digits=4, zero_division=0)
+    return f"accuracy {accuracy_score(truth, predicted):.4f}\n{table}".rstrip()

@@ -1,0 +1,68 @@
+"""Small data and parameters for every estimator of the toolkit; a new estimator needs an entry in `EXAMPLES`."""
+
+from __future__ import annotations
+
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from seqkit.estimators import all_estimators
+
+
+class Example(NamedTuple):
+    """Parameters that make a small model in a second, and data of one kind."""
+
+    parameters: dict
+    X: list
+    y: list
+
+
+_SMALL = {"units": 4, "epochs": 1, "batch_size": 4, "validation_fraction": None, "random_state": 0, "verbose": 0}
+_WORDS = {"word_dim": 4, "char_encoder": None, "shape_features": False}
+_SENTENCES = [["Ada", "sang"], ["in", "New", "Delhi", "."], [], ["it", "rained", "👍🏽"]] * 2
+_TEXTS = ["good fun .", "a dull film", "", "Not good!", "dull, dull 👎", "fun"] * 2
+_TAGS = [["B-PER", "O"], ["O", "B-LOC", "I-LOC", "O"], [], ["O", "O", "O"]] * 2
+_FRAMES = [np.random.default_rng(n).normal(size=(n, 3)) for n in (2, 4, 0, 3, 1, 2)]
+
+EXAMPLES: dict[tuple[str, str], Example] = {
+    ("SequenceTagger", "tokens"): Example({**_SMALL, **_WORDS, "cell": "jordan"}, _SENTENCES, _TAGS),
+    ("SequenceTagger", "vectors"): Example(
+        {**_SMALL, "cell": "elman", "crf": False}, _FRAMES, [[int(v[0] > 0) for v in frames] for frames in _FRAMES]
+    ),
+    ("SequenceClassifier", "texts"): Example({**_SMALL, **_WORDS, "cell": "gru"}, _TEXTS, ["+", "-", "-"] * 4),
+    ("SequenceClassifier", "vectors"): Example(
+        {**_SMALL, "cell": "jordan"}, _FRAMES, [3, 1, 2, 1, 2, 3]
+    ),
+    ("SequenceClassifier", "sets"): Example(
+        {**_SMALL, **_WORDS, "cell": "elman", "pooling": "attention"},
+        _SENTENCES,
+        [{"who"}, {"where"}, set(), {"who", "where"}] * 2,
+    ),
+    ("SequenceRegressor", "tokens"): Example(
+        {**_SMALL, **_WORDS, "pooling": "last"}, _SENTENCES, [2.0, 4.0, 0.0, 3.0] * 2
+    ),
+    ("SequenceRegressor", "vectors"): Example(
+        {**_SMALL, "cell": "jordan"}, _FRAMES, [[float(len(x)), 1.0] for x in _FRAMES]
+    ),
+}  # fmt: skip
+CLASSES = dict(all_estimators())
+
+
+def first_example(name: str) -> Example:
+    """Return an example of an estimator."""
+    return EXAMPLES[min(key for key in EXAMPLES if key[0] == name)]
+
+
+def answers(predicted: Any) -> list:
+    """Return what `predict` gave as plain lists, so that answers can be compared."""
+    return predicted.tolist() if isinstance(predicted, np.ndarray) else list(predicted)
+
+
+def assert_close(one: Any, other: Any, **tolerance: float) -> None:
+    """Compare answers or probabilities, arrays or lists of them."""
+    assert len(one) == len(other)
+    for a, b in zip(one, other, strict=True):
+        if isinstance(a, np.ndarray | float | np.floating):
+            np.testing.assert_allclose(a, b, **tolerance)
+        else:
+            assert a == b
