@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -35,12 +34,12 @@ class BaseSequenceEstimator(BaseEstimator):
     def _draw_seed(self) -> int:
         return int(check_random_state(self.random_state).randint(2**20))
 
-    def _progress(self):
+    def _progress(self, prefix: str = ""):
         """Return what makes progress bars, after ``verbose``."""
         from seqkit.console import progress
 
         enabled = {"auto": "auto", 0: False, 1: True, 2: "lines"}[self.verbose]
-        return partial(progress, enabled=enabled)
+        return lambda total, description: progress(total, prefix + description, enabled=enabled)
 
     def _batch_rows(self, rows: np.ndarray) -> int:
         """Return how many of these training rows go into one step."""

@@ -31,13 +31,13 @@ class SequenceRegressor(RegressorMixin, SequenceReaderEstimator):
     pooling : {"auto", "last", "mean", "max", "attention"}, default="auto"
         How the outputs of all steps become one vector: the last state, mean, maximum, or attention (Yang et al. 2016;
         `attention` gives its weights). "auto": maximum, but for a Jordan network.
-    ngrams : int, default=0
+    ngrams : int, default=2
         Words in the longest n-grams that vote beside the network, for texts and tokens: each learns for itself, and
         their answers are averaged. 0: none.
     word_dim : int, default=100
         Size of the learned word vectors.
-    char_encoder : {"cnn", "rnn"} or None, default="cnn"
-        How the characters of a token are read.
+    char_encoder : {"cnn", "rnn"} or None, default=None
+        How the characters of a token are read, beside the word itself.
     char_units : int, default=50
         Size of a token's vector from its characters.
     shape_features : bool, default=False
@@ -49,10 +49,15 @@ class SequenceRegressor(RegressorMixin, SequenceReaderEstimator):
         Share of features dropped in training before, between and after the recurrent layers.
     recurrent_dropout : float, default=0.0
         Share of the fed-back state dropped in training.
-    word_dropout : float, default=0.05
+    word_dropout : float, default=0.2
         Share of words replaced by the unknown word in training; of words seen once, one half.
     initial_state : {"zeros", "learned"}, default="zeros"
         State before the first step.
+    pretrain : bool, list of texts or None, default=False
+        Texts on which the token vectors and the first recurrent layer first learn to expect the next word, each
+        direction for itself (Dai & Le 2015); no labels are needed. True: those of the training data.
+    pretrain_epochs : int, default=10
+        Most passes over these texts; less if a part held out is expected no better.
     language_model : float, default=0.0
         Weight of a second objective in training, for words: each direction of the first recurrent layer learns to
         expect the next word (Rei 2017). 0: none.
@@ -101,6 +106,8 @@ class SequenceRegressor(RegressorMixin, SequenceReaderEstimator):
     history_ : dict
         For each pass: "loss" (squared error per sequence, of standardized values), "r2" of the validation part,
         "seconds", "tokens_per_second" in training, "elapsed".
+    pretraining_ : dict
+        With ``pretrain``: "loss" and "perplexity" (of a part held out) of each pass.
     n_features_in_ : int
         Size of each vector; of an array (n, steps), its steps. For vectors only.
     vector_coverage_ : seqkit.text.vectors.Coverage
@@ -126,16 +133,18 @@ class SequenceRegressor(RegressorMixin, SequenceReaderEstimator):
         bidirectional=True,
         activation="tanh",
         pooling="auto",
-        ngrams=0,
+        ngrams=2,
         word_dim=100,
-        char_encoder="cnn",
+        char_encoder=None,
         char_units=50,
         shape_features=False,
         word_vectors=None,
         dropout=0.5,
         recurrent_dropout=0.0,
-        word_dropout=0.05,
+        word_dropout=0.2,
         initial_state="zeros",
+        pretrain=False,
+        pretrain_epochs=10,
         language_model=0.0,
         tokenizer="words",
         lowercase=True,
@@ -170,6 +179,8 @@ class SequenceRegressor(RegressorMixin, SequenceReaderEstimator):
         self.recurrent_dropout = recurrent_dropout
         self.word_dropout = word_dropout
         self.initial_state = initial_state
+        self.pretrain = pretrain
+        self.pretrain_epochs = pretrain_epochs
         self.language_model = language_model
         self.tokenizer = tokenizer
         self.lowercase = lowercase

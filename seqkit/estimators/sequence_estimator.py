@@ -185,7 +185,7 @@ class SequenceEstimator(BaseSequenceEstimator):
         else:
             self.__dict__.pop("n_features_in_", None)
             self._table_width = None
-            matrix = self._learn_vocabulary(data.corpus)
+            matrix = self._learn_vocabulary(self._known_corpus(data))
             options |= self._text_options(data)
             if matrix is not None:
                 options |= dict(vector_rows=len(matrix), vector_dim=matrix.shape[1])
@@ -196,6 +196,10 @@ class SequenceEstimator(BaseSequenceEstimator):
         if self.input_kind_ == "vectors" and data.lengths.sum():
             self.model_.standardize(np.concatenate(data.vectors))
         self.history_ = {}
+
+    def _known_corpus(self, data):
+        """Return the tokens that the vocabulary is learned from."""
+        return data.corpus
 
     def _text_options(self, data) -> dict:
         """Return the builder's options that only models of text have."""

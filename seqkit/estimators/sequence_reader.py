@@ -6,9 +6,9 @@ from numbers import Integral
 from pathlib import Path
 
 import numpy as np
-from sklearn.utils._param_validation import Interval, StrOptions
+from sklearn.utils._param_validation import HasMethods, Interval, StrOptions
 
-from seqkit.errors import DataError
+from seqkit.errors import DataError, ParameterError
 from seqkit.estimators.sequence_estimator import (
     READER_CONSTRAINTS,
     TRAINING_CONSTRAINTS,
@@ -26,9 +26,13 @@ class SequenceReaderEstimator(SequenceEstimator):
         **READER_CONSTRAINTS,
         "pooling": [StrOptions({"auto", "last", "mean", "max", "attention"})],
         "ngrams": [Interval(Integral, 0, None, closed="left")],
+        "pretrain": ["boolean", list, tuple, HasMethods("__array__"), None],
+        "pretrain_epochs": [Interval(Integral, 1, None, closed="left")],
         **TRAINING_CONSTRAINTS,
         "batch_size": [Interval(Integral, 1, None, closed="left"), StrOptions({"auto"})],
     }
+
+    _plain_state = (*SequenceEstimator._plain_state, "pretraining_")
 
     def _model_options(self) -> dict:
         pooling = self.pooling
@@ -56,7 +60,13 @@ class SequenceReaderEstimator(SequenceEstimator):
         return tf.gather(ids, data.corpus.index).numpy()
 
     def _start(self, data, targets):
+        self.__dict__.pop("pretraining_", None)
+        unlabelled = self._unlabelled(data)
         super()._start(data, targets)
+        if unlabelled is not None:
+            from seqkit.training.pretraining import pretrain
+
+            self.pretraining_ = pretrain(self, unlabelled, int(self.pretrain_epochs))
         votes = self.model_.votes
         if votes is None:
             return
@@ -66,6 +76,31 @@ class SequenceReaderEstimator(SequenceEstimator):
         start = self._vote_start(data, targets, keys)
         if start is not None:
             votes.table.assign(start)
+
+    def _unlabelled(self, data):
+        """Return the texts to pretrain on, or None."""
+        if self.pretrain is None or isinstance(self.pretrain, bool):
+            if not self.pretrain:
+                return None
+            texts = data
+        else:
+            texts = self._read(self.pretrain, fresh=True, name="pretrain")
+        if data.kind == "vectors" or texts.kind == "vectors":
+            raise ParameterError("pretrain= takes texts or lists of tokens: vectors have no next word to expect.")
+        depth = int(self.layers) - (self.cell == "jordan")
+        if not depth:
+            raise ParameterError(
+                "pretrain= needs a recurrent layer below the answer, which a Jordan network of one layer has not. "
+                "Set layers=2, or another cell."
+            )
+        return texts
+
+    def _known_corpus(self, data):
+        if self.pretrain is None or isinstance(self.pretrain, bool):
+            return data.corpus
+        from seqkit.text.corpus import join_corpora
+
+        return join_corpora(data.corpus, self._read(self.pretrain, fresh=True, name="pretrain").corpus)
 
     def _vote_start(self, data, targets, keys) -> np.ndarray | None:
         """Return what the n-grams' votes begin with; None for zeros."""

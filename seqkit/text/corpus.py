@@ -78,6 +78,14 @@ def corpus_from_ragged(tokens: tf.RaggedTensor) -> TokenCorpus:
     return TokenCorpus(types, index.numpy(), tokens.row_lengths().numpy())
 
 
+def join_corpora(one: TokenCorpus, other: TokenCorpus) -> TokenCorpus:
+    """Return the sentences of both, one corpus after the other."""
+    types, index = tf.unique(tf.concat([one.types, other.types], 0))
+    index, first = index.numpy(), len(one.types)
+    flat = np.concatenate([index[:first][one.index], index[first:][other.index]])
+    return TokenCorpus(types, flat, np.concatenate([one.lengths, other.lengths]))
+
+
 def encode_strings(values: list[str]) -> tf.Tensor:
     """Return strings as a tensor; what UTF-8 does not have (lone surrogates) becomes U+FFFD."""
     try:

@@ -5,7 +5,7 @@ import pytest
 import tensorflow as tf
 
 from seqkit.errors import InputTypeError
-from seqkit.text.corpus import corpus_from_ragged, corpus_from_tokens, encode_strings
+from seqkit.text.corpus import corpus_from_ragged, corpus_from_tokens, encode_strings, join_corpora
 
 SENTENCES = [["a", "b", "a"], [], ["é\x00", "b", ""], ["a\x00"]]
 
@@ -73,3 +73,10 @@ def test_bad_items_are_named(sentences, message):
     assert isinstance(error.value, TypeError)
     with pytest.raises(InputTypeError, match=r"^dev\["):
         corpus_from_tokens(sentences, name="dev")
+
+
+def test_joined():
+    one, other = corpus_from_tokens([["a", "b"], []]), corpus_from_tokens([["b", "c", "b"]])
+    joined = join_corpora(one, other)
+    assert joined.types.numpy().tolist() == [b"a", b"b", b"c"] and joined.lengths.tolist() == [2, 0, 3]
+    assert joined.index.tolist() == [0, 1, 1, 2, 1] and joined.counts.tolist() == [1, 3, 1]

@@ -1,0 +1,115 @@
+"""Training of an encoder as a language model before it learns its task."""
+
+from __future__ import annotations
+
+from types import SimpleNamespace
+
+import numpy as np
+import tensorflow as tf
+
+from seqkit.layers.language_objective import LanguageObjective
+from seqkit.training.batching import shuffled_batches, sorted_batches
+from seqkit.training.loop import TrainingLoop
+from seqkit.training.optimizer import apply_gradients, make_optimizer
+from seqkit.training.prediction import data_tensors
+from seqkit.training.token_batches import embed_rows, signature
+
+_WORDS = 10_000  # word ids that the language model tells apart
+_BOTTLENECK = 100
+_BATCH = 32
+_PATIENCE = 2
+_HELD_OUT = 0.1
+
+
+def pretrain(estimator, data, epochs: int) -> dict[str, list[float]]:
+    """Train the token encoder and the first recurrent layer to expect the next word (Dai & Le 2015).
+
+    Each direction of the first layer is a language model of its own: forward of the next word, backward of the one
+    before. Layers above read both directions and could only copy the answer; they begin at random, as the head does.
+
+    Parameters
+    ----------
+    estimator : seqkit.estimators.sequence_reader.SequenceReaderEstimator
+        Its ``model_`` is trained.
+    data : seqkit.estimators.sequences.Sequences
+        Texts; no labels are looked at.
+    epochs : int
+        Most passes; it ends before when a tenth of the texts, which is held out, is expected no better.
+
+    Returns
+    -------
+    dict
+        For each pass "loss" and "perplexity" (per word and direction, of the part held out), "seconds", and so on.
+
+    References
+    ----------
+    A. Dai and Q. Le, "Semi-supervised sequence learning", NIPS 2015.
+    """
+    model, seed = estimator.model_, estimator._seed
+    config = model.config
+    objective = LanguageObjective(
+        min(_WORDS, config["vocabulary_size"]),
+        config["units"],
+        config["bidirectional"],
+        bottleneck=_BOTTLENECK,
+        seed=seed * 7 + 3,
+        dtype=model.dtype_policy,
+        name="pretraining",
+    )
+    objective.build()
+    layers = [model.encoder, *model.recurrent.directions[0], objective]
+    variables = [variable for layer in layers for variable in layer.trainable_variables]
+    optimizer = make_optimizer(estimator.optimizer, float(estimator.learning_rate))
+    optimizer.build(variables)
+    tensors = data_tensors(estimator, data)
+    specification = [signature(tensors), tf.TensorSpec([None], tf.int32)]
+
+    def cross_entropy(tensors, rows, training):
+        """Return the mean over words and directions."""
+        vectors, words, _, _, lengths = embed_rows(model, tensors, rows, training=training)
+        vectors = model.input_dropout(vectors, training=training)
+        _, states, *_ = model.recurrent.each_layer(vectors, lengths, training=training)
+        states = model.output_dropout(states, training=training)
+        losses = objective.loss(states, words, lengths)
+        directions = 1 + bool(config["bidirectional"])
+        return tf.reduce_sum(losses) / (directions * tf.cast(tf.reduce_sum(lengths), tf.float32))
+
+    @tf.function(input_signature=specification, autograph=False)
+    def step(tensors, rows):
+        with tf.GradientTape() as tape:
+            loss = cross_entropy(tensors, rows, True)
+        apply_gradients(optimizer, tape.gradient(loss, variables), variables, estimator.gradient_clip)
+        return loss
+
+    measure = tf.function(
+        lambda tensors, rows: cross_entropy(tensors, rows, False), input_signature=specification, autograph=False
+    )
+    rows = np.flatnonzero(data.lengths > 0)
+    rows = rows[np.random.default_rng([seed, 2]).permutation(len(rows))]
+    held = round(len(rows) * _HELD_OUT)
+    train, held = np.sort(rows[held:]), np.sort(rows[:held])
+
+    def evaluate() -> dict[str, float]:
+        total = 0.0
+        for batch in sorted_batches(data.lengths[held], 128):
+            chosen = held[batch]
+            total += float(measure(tensors, tf.constant(chosen, tf.int32))) * data.lengths[chosen].sum()
+        mean = total / data.lengths[held].sum()
+        return {"validation_loss": mean}
+
+    loop = TrainingLoop(
+        SimpleNamespace(variables=variables, trainable_variables=variables),
+        optimizer,
+        lambda chosen: step(tensors, chosen),
+        lambda rng: [train[b] for b in shuffled_batches(data.lengths[train], _BATCH, rng)],
+        tokens=int(data.lengths[train].sum()),
+        epochs=epochs,
+        progress=estimator._progress("pretraining "),
+        evaluate=evaluate if len(held) else None,
+        patience=_PATIENCE,
+        seed=seed,
+    )
+    history = loop.run()
+    if "validation_loss" in history:
+        history["perplexity"] = np.exp(history.pop("validation_loss")).tolist()
+    return history
