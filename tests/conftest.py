@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import random
+from collections import Counter
 from pathlib import Path
 from typing import NamedTuple
 
@@ -43,3 +44,16 @@ def tiny_corpus() -> Corpus:
 
     X, y = map(list, zip(*(sentence() for _ in range(80)), strict=True))
     return Corpus(X[:64], y[:64], X[64:], y[64:])
+
+
+def pytest_terminal_summary(terminalreporter):
+    """Say how many of scikit-learn's own checks ran, by estimator."""
+    counts: dict[str, Counter] = {}
+    for outcome in ("passed", "failed", "xfailed", "skipped"):
+        for report in terminalreporter.stats.get(outcome, ()):
+            for name, value in getattr(report, "user_properties", ()):
+                if name == "scikit_learn_check" and (report.when == "call" or outcome == "skipped"):
+                    counts.setdefault(value, Counter())[outcome] += 1
+    for estimator, outcomes in counts.items():
+        told = ", ".join(f"{count} {outcome}" for outcome, count in outcomes.items())
+        terminalreporter.write_line(f"scikit-learn's checks of {estimator}: {sum(outcomes.values())} ({told})")

@@ -14,7 +14,7 @@ from seqkit.training.optimizer import apply_gradients, make_optimizer
 from seqkit.training.prediction import data_tensors
 from seqkit.training.token_batches import embed_rows, signature
 
-_WORDS = 10_000  # word ids that the language model tells apart
+_WORDS = 5_000  # word ids that the language model tells apart
 _BOTTLENECK = 100
 _BATCH = 32
 _PATIENCE = 2
