@@ -14,6 +14,7 @@ _PUBLIC = {
     "SequenceTagger": "seqkit.estimators.tagger",
     "SequenceClassifier": "seqkit.estimators.classifier",
     "SequenceRegressor": "seqkit.estimators.regressor",
+    "TreeClassifier": "seqkit.estimators.tree_classifier",
     "load": "seqkit.estimators.persistence",
 }
 _SUBPACKAGES = (
@@ -29,6 +30,7 @@ _SUBPACKAGES = (
     "training",
     "export",
     "estimators",
+    "inspection",
 )
 
 __all__ = ["__version__", *_PUBLIC]

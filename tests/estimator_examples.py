@@ -24,6 +24,15 @@ _TEXTS = ["good fun .", "a dull film", "", "Not good!", "dull, dull 👎", "fun"
 _TAGS = [["B-PER", "O"], ["O", "B-LOC", "I-LOC", "O"], [], ["O", "O", "O"]] * 2
 _FRAMES = [np.random.default_rng(n).normal(size=(n, 3)) for n in (2, 4, 0, 3, 1, 2)]
 
+_TREES = [
+    "(1 (1 good) (1 (2 fun) (2 .)))",
+    "(0 (0 dull) (2 film) (2 x) (2 .))",
+    "(1 fun)",
+    "(0 (0 (0 not) (1 good)) (2 !))",
+    "(0 (0 dull))",
+    "(2 (2 It) (3 (2 's) (2 👎)))",
+] * 2
+
 EXAMPLES: dict[tuple[str, str], Example] = {
     ("SequenceTagger", "tokens"): Example({**_SMALL, **_WORDS, "cell": "jordan"}, _SENTENCES, _TAGS),
     ("SequenceTagger", "vectors"): Example(
@@ -37,6 +46,10 @@ EXAMPLES: dict[tuple[str, str], Example] = {
         {**_SMALL, **_WORDS, "cell": "elman", "pooling": "attention"},
         _SENTENCES,
         [{"who"}, {"where"}, set(), {"who", "where"}] * 2,
+    ),
+    ("TreeClassifier", "brackets"): Example({**_SMALL, **_WORDS}, _TREES, ["+", "-", "+", "-", "-", "-"] * 2),
+    ("TreeClassifier", "counts"): Example(
+        {**_SMALL, **_WORDS, "cell": "child_sum_lstm"}, _TREES, [1, 0, 1, 0, 0, 2] * 2
     ),
     ("SequenceRegressor", "tokens"): Example(
         {**_SMALL, **_WORDS, "pooling": "last"}, _SENTENCES, [2.0, 4.0, 0.0, 3.0] * 2

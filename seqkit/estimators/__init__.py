@@ -8,6 +8,7 @@ _ESTIMATORS = {
     "SequenceTagger": "seqkit.estimators.tagger",
     "SequenceClassifier": "seqkit.estimators.classifier",
     "SequenceRegressor": "seqkit.estimators.regressor",
+    "TreeClassifier": "seqkit.estimators.tree_classifier",
 }
 
 

@@ -29,7 +29,7 @@ class SequenceServing(tf.Module):
         model = estimator.model_
         self._variables = raw_variables(model)
         # Held apart, so that the module tracks raw variables and tables but no Keras object.
-        self._model = _Untracked(model)
+        self._model = Untracked(model)
         self._mode = estimator.tokenizer
         self._graph = None if estimator.input_kind_ == "vectors" else TokenGraph(estimator.vocabulary_)
         self._dim = estimator._model_config.get("input_dim")
@@ -104,7 +104,7 @@ def _lengths(tokens):
     return tf.reduce_max(tf.pad(places, [[0, 0], [1, 0]]), 1)
 
 
-class _Untracked:
+class Untracked:
     """A box that ``tf.Module`` does not look into."""
 
     def __init__(self, item):

@@ -8,6 +8,7 @@ _BUILDERS = {
     "build_tagger": "seqkit.models.tagger",
     "build_classifier": "seqkit.models.classifier",
     "build_regressor": "seqkit.models.classifier",
+    "build_tree_classifier": "seqkit.models.tree_classifier",
 }
 
 

@@ -10,7 +10,8 @@ class WeightAverage:
     """Average weights over training steps (Polyak & Juditsky 1992): less noise, and no learning-rate decay needed.
 
     ``average ← average + (1 - d) (weight - average)`` every `every` steps, with ``d = min(decay, (1 + n) / (10 + n))``
-    at the n-th update, so that the first random weights are soon forgotten.
+    at the n-th update, so that the first random weights are soon forgotten; before the first update the average is
+    the weights themselves.
 
     Parameters
     ----------
@@ -36,7 +37,9 @@ class WeightAverage:
     def step(self) -> None:
         """Count one optimizer step."""
         self.steps += 1
-        if self.steps % self.every == 0:
+        if self.steps < self.every:  # the weights themselves, so that a fit of few steps is not lost
+            self._update(tf.constant(1.0, tf.float32))
+        elif self.steps % self.every == 0:
             n = self.steps // self.every
             self._update(tf.constant(1.0 - min(self.decay, (1 + n) / (10 + n)), tf.float32))
 

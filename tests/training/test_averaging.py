@@ -17,6 +17,8 @@ def walk(average, variable, values):
 def reference(start, values, decay, every):
     mean = start
     for step, value in enumerate(values, 1):
+        if step < every:
+            mean = value
         if step % every == 0:
             n = step // every
             mean = mean + (1 - min(decay, (1 + n) / (10 + n))) * (value - mean)
