@@ -1,4 +1,6 @@
-"""The taggers that seqkit is measured against, and seqkit itself, all behind one small interface (``base.Peer``)."""
+"""What seqkit is measured against, and seqkit itself, behind small interfaces: ``base.Peer`` for taggers,
+``text_base.TextPeer`` for classifiers of texts.
+"""
 
 #: Name on the command line -> class. Strings, so that a process loads one framework only.
 PEERS = {
@@ -6,4 +8,11 @@ PEERS = {
     "keras": "benchmarks.peers.keras_recipe:KerasRecipe",
     "torch": "benchmarks.peers.torch_tagger:TorchTagger",
     "features": "benchmarks.peers.feature_crf:FeatureCRF",
+}
+
+TEXT_PEERS = {
+    "seqkit": "benchmarks.peers.seqkit_text:SeqkitText",
+    "keras": "benchmarks.peers.keras_text:KerasTextRecipe",
+    "torch": "benchmarks.peers.torch_text:PackedText",
+    "torch-dense": "benchmarks.peers.torch_text:DenseText",
 }

@@ -12,7 +12,7 @@ import multiprocessing
 import os
 import time
 import traceback
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Mapping
 from functools import partial
 from multiprocessing.connection import Connection
 from typing import Any
@@ -33,13 +33,18 @@ class Worker:
         Cores that the process may use.
     sentences : int or None
         Train on so many sentences only.
+    contender : callable or None
+        Makes what the process asks, from the three above; None: `Contender`. The process gets it pickled, before the
+        threads are set: its module must not import a framework.
     """
 
-    def __init__(self, key: str, threads: int, sentences: int | None):
+    def __init__(self, key: str, threads: int, sentences: int | None, contender: Callable | None = None):
         context = multiprocessing.get_context("spawn")
         self.key = key
         self._pipe, other = context.Pipe()
-        self._process = context.Process(target=_serve, args=(other, key, threads, sentences), daemon=True)
+        self._process = context.Process(
+            target=_serve, args=(other, key, threads, sentences, contender or Contender), daemon=True
+        )
         self._process.start()
         other.close()
         self.name, self.versions = self._answer()
@@ -70,9 +75,11 @@ class Worker:
 class Contender:
     """What a worker can be asked; the peer lives on between calls, so a later call finds the model fitted."""
 
+    #: Distributions whose versions the heading names, where they are not TensorFlow and Keras.
+    packages: Mapping[str, list[str]] = {"torch": ["torch", "pytorch-crf"], "features": ["sklearn-crfsuite"]}
+
     def __init__(self, key: str, threads: int, sentences: int | None):
-        module, _, name = PEERS[key].partition(":")
-        self.make = getattr(importlib.import_module(module), name)
+        self.make = import_peer(PEERS[key])
         if key == "torch":  # the others take their threads from the environment and the affinity
             self.make = partial(self.make, threads=threads)
         self.data = load_mit_movie(sentences)
@@ -124,6 +131,12 @@ class Contender:
         return {"seconds": seconds, "sentences": count, "differing": differing, "memory_mib": samples}
 
 
+def import_peer(path: str) -> Callable:
+    """Return the class at ``"module:name"``."""
+    module, _, name = path.partition(":")
+    return getattr(importlib.import_module(module), name)
+
+
 def repeated(X: list[list[str]], count: int) -> Iterator[list[str]]:
     """Yield ``count`` sentences, fresh lists each, so that keeping them would show in memory."""
     return map(list, itertools.islice(itertools.cycle(X), count))
@@ -135,14 +148,14 @@ def resident_mib() -> float:
         return int(file.read().split()[1]) * os.sysconf("SC_PAGE_SIZE") / 2**20
 
 
-def _serve(pipe: Connection, key: str, threads: int, sentences: int | None) -> None:
+def _serve(pipe: Connection, key: str, threads: int, sentences: int | None, make: Callable) -> None:
     # Before any framework is imported: all of them read these, and the affinity binds what does not.
     os.environ.update({"OMP_NUM_THREADS": str(threads), "TF_CPP_MIN_LOG_LEVEL": "2"})
     if hasattr(os, "sched_setaffinity"):
         os.sched_setaffinity(0, sorted(os.sched_getaffinity(0))[:threads])
     try:
-        contender = Contender(key, threads, sentences)
-        pipe.send((True, (contender.peer.name, _versions(key))))
+        contender = make(key, threads, sentences)
+        pipe.send((True, (contender.peer.name, _versions(contender.packages.get(key, ["tensorflow", "keras"])))))
     except BaseException:
         pipe.send((False, traceback.format_exc()))
         return
@@ -157,10 +170,9 @@ def _serve(pipe: Connection, key: str, threads: int, sentences: int | None) -> N
             pipe.send((False, traceback.format_exc()))
 
 
-def _versions(key: str) -> list[str]:
+def _versions(packages: list[str]) -> list[str]:
     from importlib.metadata import PackageNotFoundError, version
 
-    packages = {"torch": ["torch", "pytorch-crf"], "features": ["sklearn-crfsuite"]}.get(key, ["tensorflow", "keras"])
     found = []
     for package in packages:
         try:

@@ -28,6 +28,8 @@ def as_targets(y, count: int, name: str = "y") -> np.ndarray | list:
     values = np.asarray(y) if hasattr(y, "to_numpy") else y if isinstance(y, np.ndarray) else list(y)
     if isinstance(values, np.ndarray) and not values.ndim:
         raise InputTypeError(f"{name} must be a list or array, got an array without dimensions.")
+    if isinstance(values, np.ndarray) and values.dtype == object:
+        values = values.tolist()  # what it holds decides
     if len(values) != count:
         raise DataError(f"X and {name} must have the same number of sequences, got {count} and {len(values)}.")
     return values
