@@ -287,18 +287,14 @@ class SequenceClassifier(ClassifierMixin, SequenceReaderEstimator):
     def _model_options(self) -> dict:
         return super()._model_options() | dict(classes=len(self.classes_), multilabel=self.target_kind_ != SINGLE)
 
-    def _vote_start(self, data, targets, keys):
+    def _vote_start(self, words, lengths, targets, keys):
         from seqkit.layers.ngram_votes import naive_bayes
 
-        table = np.eye(len(self.classes_))[targets] if targets.ndim == 1 else targets
-        size, words = self.vocabulary_.n_words, self._word_ids(data)
+        given = (words, lengths, self.vocabulary_.n_words, int(self.ngrams), keys)
         if targets.ndim == 1:
-            return naive_bayes(words, data.lengths, size, int(self.ngrams), keys, table)
+            return naive_bayes(*given, np.eye(len(self.classes_))[targets])
         # Each label against its absence.
-        pairs = [
-            naive_bayes(words, data.lengths, size, int(self.ngrams), keys, np.stack([column, 1 - column], 1))
-            for column in table.T
-        ]
+        pairs = [naive_bayes(*given, np.stack([column, 1 - column], 1)) for column in targets.T]
         return np.stack([2 * pair[:, 0] for pair in pairs], 1)
 
     def _evaluation(self, held_out, tensors=None):

@@ -67,15 +67,21 @@ class SequenceReaderEstimator(SequenceEstimator):
             from seqkit.training.pretraining import pretrain
 
             self.pretraining_ = pretrain(self, unlabelled, int(self.pretrain_epochs))
-        votes = self.model_.votes
-        if votes is None:
-            return
-        keys = self.__dict__.pop("_ngram_keys")
-        if len(keys):
-            votes.keys.assign(keys)
-        start = self._vote_start(data, targets, keys)
-        if start is not None:
-            votes.table.assign(start)
+        if self.model_.votes is not None:
+            self._live["votes"] = self.__dict__.pop("_ngram_keys")  # see `_train`
+
+    def _train(self, data, targets, weights, held_out, epochs, partial=False):
+        keys = self._live.pop("votes", None)
+        if keys is not None:  # a fresh model
+            if len(keys):
+                self.model_.votes.keys.assign(keys)
+            # Of the rows that are trained on: what is held out must not tell its classes.
+            rows = np.arange(len(data)) if held_out is None or held_out.train_rows is None else held_out.train_rows
+            words = self._word_ids(data)[data.positions(rows)]
+            start = self._vote_start(words, data.lengths[rows], targets[rows], keys)
+            if start is not None:
+                self.model_.votes.table.assign(start)
+        super()._train(data, targets, weights, held_out, epochs, partial)
 
     def _unlabelled(self, data):
         """Return the texts to pretrain on, or None."""
@@ -102,8 +108,8 @@ class SequenceReaderEstimator(SequenceEstimator):
 
         return join_corpora(data.corpus, self._read(self.pretrain, fresh=True, name="pretrain").corpus)
 
-    def _vote_start(self, data, targets, keys) -> np.ndarray | None:
-        """Return what the n-grams' votes begin with; None for zeros."""
+    def _vote_start(self, words, lengths, targets, keys) -> np.ndarray | None:
+        """Return what the n-grams' votes begin with, given word ids, lengths and targets of texts; None for zeros."""
         return None
 
     def _batch_rows(self, rows) -> int:

@@ -140,6 +140,15 @@ def test_pretraining_lowers_perplexity_and_knows_more_words(reviews):
         make(pretrain=True, cell="jordan").fit(X, y)
 
 
+def test_what_is_held_out_tells_nothing_of_its_classes():
+    """Every text has a word of its own: were its class known to the votes, none of those held out would be missed."""
+    X = [["".join(chr(ord("a") + int(digit)) for digit in str(i))] for i in range(200)]
+    y = np.random.default_rng(0).integers(0, 2, 200)
+    classifier = make(epochs=1, learning_rate=1e-9, validation_fraction=0.5).fit(X, y)
+    assert classifier.score(X, y) > 0.65  # the votes begin with what was to be trained on
+    assert abs(classifier.history_["accuracy"][0] - 0.5) < 0.15
+
+
 def test_continuing(reviews):
     X, y = reviews
     classifier = make(epochs=1).partial_fit(X[:30], y[:30], classes=["bad", "good", "ugly"])
