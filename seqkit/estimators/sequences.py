@@ -73,6 +73,8 @@ def as_list(X: object, name: str = "X") -> list:
         raise InputTypeError(f"{name} is a sparse matrix: sparse input is not supported. Use {name}.toarray().")
     if isinstance(X, dict) or not isinstance(X, Iterable):
         raise InputTypeError(f"{name} must be a list of sequences, got {type(X).__name__}.")
+    if hasattr(X, "to_numpy") and getattr(X, "ndim", 1) == 2:  # a data frame iterates over the names of its columns
+        X = X.to_numpy()
     if isinstance(X, np.ndarray):
         if X.ndim == 0:
             raise InputTypeError(f"{name} must be a list of sequences, got an array without dimensions.")
@@ -147,8 +149,6 @@ def check_sequences(
     -------
     Sequences
     """
-    if hasattr(X, "to_numpy") and getattr(X, "ndim", 1) == 2:  # a data frame iterates over the names of its columns
-        X = X.to_numpy()
     items = as_list(X, name)
     found = kind_of(items, name) or kind or "tokens"
     wanted = "vectors" if kind == "vectors" else "tokens"
@@ -156,7 +156,7 @@ def check_sequences(
         raise InputTypeError(f"{name} must hold {KINDS[wanted]}, as in fit; got {KINDS[found]}.")
     if found == "vectors":
         sequences = _vectors(items, dim, name)
-        sequences.width = X.shape[1] if getattr(X, "ndim", None) == 2 else None
+        sequences.width = int(X.shape[1]) if getattr(X, "ndim", None) == 2 else None
     else:
         sequences = _texts(items, tokenizer, name) if found == "texts" else _tokens(items, name)
     if max_length is not None and len(sequences) and sequences.lengths.max() > max_length:

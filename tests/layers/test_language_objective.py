@@ -49,7 +49,7 @@ def test_no_state_has_read_the_word_it_is_to_expect(layers):
     for words in ([[5, 6, 7]], [[5, 6, 8]], [[9, 6, 7]]):
         seen.clear()
         ids = tf.constant(words)
-        model.losses(*model.embed(ids)[:3], tags=tf.zeros([1, 3], tf.int32), training=False)
+        model.losses(*model.embed(ids)[:3], targets=tf.zeros([1, 3], tf.int32), training=False)
         results.append(seen["states"].numpy()[0])
     base, other_next, other_previous = results
     np.testing.assert_array_equal(base[:2, :4], other_next[:2, :4])
