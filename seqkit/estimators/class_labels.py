@@ -38,10 +38,10 @@ def as_targets(y, count: int, name: str = "y") -> np.ndarray | list:
 def kind_of_classes(values: np.ndarray | list, name: str = "y") -> str:
     """Return whether each sequence has one class, a row of 0 and 1 (a column for each class), or a set of classes."""
     if isinstance(values, list):
-        first = next((v for v in values if isinstance(v, set | frozenset | list | tuple | np.ndarray)), None)
-        if first is None:
+        several = [v for v in values if isinstance(v, set | frozenset | list | tuple | np.ndarray)]
+        if not several:
             return SINGLE
-        if any(isinstance(v, set | frozenset) or any(isinstance(x, str) for x in v) for v in values if _many(v)):
+        if any(isinstance(v, set | frozenset) or any(isinstance(x, str) for x in v) for v in several):
             return SETS
         values = _rectangular(values, name)
     if values.ndim == 2 and values.shape[1] > 1:
@@ -52,10 +52,6 @@ def kind_of_classes(values: np.ndarray | list, name: str = "y") -> str:
             )
         return INDICATOR
     return SINGLE
-
-
-def _many(value: object) -> bool:
-    return isinstance(value, set | frozenset | list | tuple | np.ndarray)
 
 
 def _rectangular(values: list, name: str) -> np.ndarray:

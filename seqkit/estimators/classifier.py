@@ -297,7 +297,7 @@ class SequenceClassifier(ClassifierMixin, SequenceReaderEstimator):
         pairs = [naive_bayes(*given, np.stack([column, 1 - column], 1)) for column in targets.T]
         return np.stack([2 * pair[:, 0] for pair in pairs], 1)
 
-    def _evaluation(self, held_out, tensors=None):
+    def _evaluation(self, held_out, tensors):
         data, rows = held_out.data, held_out.rows
         truth = held_out.targets[rows]
 

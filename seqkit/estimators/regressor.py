@@ -261,7 +261,7 @@ class SequenceRegressor(RegressorMixin, SequenceReaderEstimator):
     def _model_options(self) -> dict:
         return super()._model_options() | dict(targets=self.n_outputs_)
 
-    def _evaluation(self, held_out, tensors=None):
+    def _evaluation(self, held_out, tensors):
         data, rows = held_out.data, held_out.rows
         truth = held_out.targets[rows]
         # Against the training data's mean: a small validation part's own says little.

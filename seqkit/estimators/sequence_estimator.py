@@ -80,8 +80,8 @@ class SequenceEstimator(BaseSequenceEstimator):
         """Return the builder's options that are this estimator's own."""
         raise NotImplementedError
 
-    def _evaluation(self, held_out: HeldOut, tensors=None):
-        """Return a function to scores by name; ``tensors`` hold the held-out data where that was done already."""
+    def _evaluation(self, held_out: HeldOut, tensors):
+        """Return a function to scores by name; ``tensors`` are those of the held-out data."""
         raise NotImplementedError
 
     def _predict(self, data):
@@ -139,6 +139,12 @@ class SequenceEstimator(BaseSequenceEstimator):
             self.__dict__.update(before)
             raise
 
+    def _tensors(self, data) -> dict:
+        """Hold checked sequences as the tensors that the graph functions of training and prediction take."""
+        from seqkit.training.prediction import data_tensors
+
+        return data_tensors(self, data)
+
     def _check_class_weight(self, fresh: bool) -> None:
         """Raise if ``class_weight`` does not go with the classes or the network."""
         if hasattr(self, "class_weight"):
@@ -158,8 +164,8 @@ class SequenceEstimator(BaseSequenceEstimator):
             )
         return data
 
-    def _start(self, data, targets) -> None:
-        """Learn the vocabulary, and make a fresh model."""
+    def _start(self, data, targets, corpus=None) -> None:
+        """Learn the vocabulary, from ``corpus`` if that is not the data's own, and make a fresh model."""
         self.input_kind_ = "vectors" if data.kind == "vectors" else "tokens"
         self._seed = self._draw_seed()
         options = self._model_options() | dict(
@@ -185,24 +191,24 @@ class SequenceEstimator(BaseSequenceEstimator):
         else:
             self.__dict__.pop("n_features_in_", None)
             self._table_width = None
-            matrix = self._learn_vocabulary(self._known_corpus(data))
-            options |= self._text_options(data)
-            if matrix is not None:
-                options |= dict(vector_rows=len(matrix), vector_dim=matrix.shape[1])
+            matrix = self._learn_vocabulary(data.corpus if corpus is None else corpus)
+            options |= self._text_options(data) | dict(language_model=float(self.language_model))
+        self._make_model(options, matrix)
+        if self.input_kind_ == "vectors" and data.lengths.sum():
+            self.model_.standardize(np.concatenate(data.vectors))
+
+    def _make_model(self, options: dict, matrix: np.ndarray | None) -> None:
+        """Build a fresh model, with the pretrained vectors of `_learn_vocabulary` if there are some."""
+        if matrix is not None:
+            options = options | dict(vector_rows=len(matrix), vector_dim=matrix.shape[1])
         self._model_config = options
         self._set_model(self._build_model())
         if matrix is not None:
             self.model_.encoder.vector_table.assign(matrix)
-        if self.input_kind_ == "vectors" and data.lengths.sum():
-            self.model_.standardize(np.concatenate(data.vectors))
         self.history_ = {}
 
-    def _known_corpus(self, data):
-        """Return the tokens that the vocabulary is learned from."""
-        return data.corpus
-
     def _text_options(self, data) -> dict:
-        """Return the builder's options that only models of text have."""
+        """Return the builder's options that speak of tokens."""
         vocabulary = self.vocabulary_
         return dict(
             vocabulary_size=vocabulary.n_words,
@@ -213,7 +219,6 @@ class SequenceEstimator(BaseSequenceEstimator):
             char_encoder=self.char_encoder,
             char_units=int(self.char_units),
             feature_sizes=vocabulary.feature_sizes,
-            language_model=float(self.language_model),
         )
 
     def _learn_vocabulary(self, corpus):
@@ -275,19 +280,18 @@ class SequenceEstimator(BaseSequenceEstimator):
         if getattr(self, "class_weight", None) is None:
             return None
         if train_rows is not None:
-            targets = targets[data.positions(train_rows) if len(targets) != len(data) else train_rows]
+            targets = targets[data.positions(train_rows) if self.model_.per_step else train_rows]
         return check_class_weight(self.class_weight, self.classes_, targets)
 
     def _train(self, data, targets, weights, held_out, epochs, partial=False) -> None:
         from seqkit.training.fitting import fit_model
-        from seqkit.training.prediction import data_tensors
 
         named = {"targets": targets, "weights": weights}
         train_rows = None if held_out is None else held_out.train_rows
         class_weights = self._class_weights(data, targets, train_rows)
         if class_weights is not None:
             named["class_weights"] = class_weights
-        fit_model(self, data, data_tensors(self, data), named, held_out, epochs, partial)
+        fit_model(self, data, named, held_out, epochs, partial)
 
     # Predicting
 

@@ -45,9 +45,10 @@ class SequenceReaderEstimator(SequenceEstimator):
         if self.ngrams:
             from seqkit.layers.ngram_votes import learn_ngrams
 
-            words, size = self._word_ids(data), self.vocabulary_.n_words
-            self._ngram_keys = learn_ngrams(words, data.lengths, size, int(self.ngrams))
-            options |= dict(ngrams=int(self.ngrams), ngram_rows=len(self._ngram_keys))
+            words = self._word_ids(data)
+            keys = learn_ngrams(words, data.lengths, self.vocabulary_.n_words, int(self.ngrams))
+            options |= dict(ngrams=int(self.ngrams), ngram_rows=len(keys))
+            self._ngrams = keys, words
         return options
 
     def _word_ids(self, data) -> np.ndarray:
@@ -61,24 +62,27 @@ class SequenceReaderEstimator(SequenceEstimator):
 
     def _start(self, data, targets):
         self.__dict__.pop("pretraining_", None)
-        unlabelled = self._unlabelled(data)
-        super()._start(data, targets)
+        unlabelled, corpus = self._unlabelled(data), None
+        if unlabelled is not None and unlabelled is not data:
+            from seqkit.text.corpus import join_corpora
+
+            corpus = join_corpora(data.corpus, unlabelled.corpus)
+        super()._start(data, targets, corpus)
         if unlabelled is not None:
             from seqkit.training.pretraining import pretrain
 
             self.pretraining_ = pretrain(self, unlabelled, int(self.pretrain_epochs))
         if self.model_.votes is not None:
-            self._live["votes"] = self.__dict__.pop("_ngram_keys")  # see `_train`
+            self._live["votes"] = self.__dict__.pop("_ngrams")  # see `_train`
 
     def _train(self, data, targets, weights, held_out, epochs, partial=False):
-        keys = self._live.pop("votes", None)
-        if keys is not None:  # a fresh model
+        if "votes" in self._live:  # a fresh model
+            keys, words = self._live.pop("votes")
             if len(keys):
                 self.model_.votes.keys.assign(keys)
             # Of the rows that are trained on: what is held out must not tell its classes.
             rows = np.arange(len(data)) if held_out is None or held_out.train_rows is None else held_out.train_rows
-            words = self._word_ids(data)[data.positions(rows)]
-            start = self._vote_start(words, data.lengths[rows], targets[rows], keys)
+            start = self._vote_start(words[data.positions(rows)], data.lengths[rows], targets[rows], keys)
             if start is not None:
                 self.model_.votes.table.assign(start)
         super()._train(data, targets, weights, held_out, epochs, partial)
@@ -100,13 +104,6 @@ class SequenceReaderEstimator(SequenceEstimator):
                 "Set layers=2, or another cell."
             )
         return texts
-
-    def _known_corpus(self, data):
-        if self.pretrain is None or isinstance(self.pretrain, bool):
-            return data.corpus
-        from seqkit.text.corpus import join_corpora
-
-        return join_corpora(data.corpus, self._read(self.pretrain, fresh=True, name="pretrain").corpus)
 
     def _vote_start(self, words, lengths, targets, keys) -> np.ndarray | None:
         """Return what the n-grams' votes begin with, given word ids, lengths and targets of texts; None for zeros."""

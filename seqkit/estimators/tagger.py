@@ -302,7 +302,7 @@ class SequenceTagger(SequenceEstimator):
             scheme=self.scheme_,
         )
 
-    def _evaluation(self, held_out, tensors=None):
+    def _evaluation(self, held_out, tensors):
         from seqkit.metrics.entities import entity_counts
         from seqkit.training.prediction import answer_steps
 

@@ -300,37 +300,27 @@ class TreeClassifier(ClassifierMixin, SequenceEstimator):
 
     # Training
 
+    def _tensors(self, data):
+        from seqkit.training.tree_batches import data_tensors
+
+        return data_tensors(self, data)
+
     def _start(self, data, targets) -> None:
         self._seed = self._draw_seed()
         matrix = self._learn_vocabulary(data.corpus)
-        vocabulary = self.vocabulary_
         options = dict(
-            vocabulary_size=vocabulary.n_words,
             classes=len(self.classes_),
             cell=self.cell,
             units=int(self.units),
             activation=self.activation,
             dropout=float(self.dropout),
-            word_dim=int(self.word_dim),
-            word_dropout=float(self.word_dropout),
-            rare_from=vocabulary.rare_from,
-            characters=vocabulary.n_characters,
-            char_encoder=self.char_encoder,
-            char_units=int(self.char_units),
-            feature_sizes=vocabulary.feature_sizes,
             seed=self._seed,
         )
-        if matrix is not None:
-            options |= dict(vector_rows=len(matrix), vector_dim=matrix.shape[1])
-        self._model_config = options
-        self._set_model(self._build_model())
-        if matrix is not None:
-            self.model_.encoder.vector_table.assign(matrix)
-        self.history_ = {}
+        self._make_model(options | self._text_options(data), matrix)
 
     def _train(self, data, targets, weights, held_out, epochs, partial=False) -> None:
         from seqkit.training.fitting import fit_model
-        from seqkit.training.tree_batches import data_tensors, tree_losses
+        from seqkit.training.tree_batches import tree_losses
 
         node_weights = np.ones(len(targets), np.float32)
         node_weights[data.roots] = self.root_weight
@@ -340,9 +330,9 @@ class TreeClassifier(ClassifierMixin, SequenceEstimator):
         if class_weights is not None:
             node_weights *= np.where(targets >= 0, class_weights[targets], 1)
         named = {"targets": targets, "weights": weights, "node_weights": node_weights}
-        fit_model(self, data, data_tensors(self, data), named, held_out, epochs, partial, tree_losses)
+        fit_model(self, data, named, held_out, epochs, partial, tree_losses)
 
-    def _evaluation(self, held_out, tensors=None):
+    def _evaluation(self, held_out, tensors):
         from seqkit.training.tree_batches import answer_trees
 
         rows = held_out.rows[held_out.targets[held_out.rows] >= 0]

@@ -158,10 +158,14 @@ def _by_length(words, lengths, size, longest, keys):
         good = (text[first] == text[first + n - 1]) & (row > 1) & (last > 1)
         first, key = first[good], row[good] * size + last[good]
         yield text[first], key
-        known = np.concatenate([np.zeros(0, np.int64), *keys])
-        place = np.minimum(np.searchsorted(known, key), max(len(known) - 1, 0))
-        found = known[place] == key if len(known) else np.zeros(len(key), bool)
-        first, row = first[found], size + place[found]
+        found, place = _look_up(np.concatenate([np.zeros(0, np.int64), *keys]), key)
+        first, row = first[found], size + place
+
+
+def _look_up(keys: np.ndarray, wanted: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Return which of the wanted keys are among the sorted ``keys``, and where those stand."""
+    found = np.isin(wanted, keys)
+    return found, np.searchsorted(keys, wanted[found])
 
 
 def naive_bayes(words, lengths, size: int, longest: int, keys: np.ndarray, weights: np.ndarray) -> np.ndarray:
@@ -186,9 +190,8 @@ def naive_bayes(words, lengths, size: int, longest: int, keys: np.ndarray, weigh
     for n, (text, key) in enumerate(_by_length(words, lengths, size, longest, [keys]), 1):
         row = key
         if n > 1:
-            place = np.minimum(np.searchsorted(keys, key), max(len(keys) - 1, 0))
-            found = keys[place] == key if len(keys) else np.zeros(len(key), bool)
-            text, row = text[found], size + place[found]
+            found, place = _look_up(keys, key)
+            text, row = text[found], size + place
         pairs = np.unique(text * rows + row)
         np.add.at(held, pairs % rows, weights[pairs // rows])
     ratios = np.log(held / held.sum(0))

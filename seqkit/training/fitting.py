@@ -22,7 +22,6 @@ _ROWS = tf.TensorSpec([None], tf.int32)
 def fit_model(
     estimator,
     data,
-    tensors: dict[str, tf.Tensor],
     targets: dict[str, np.ndarray],
     held_out: HeldOut | None,
     epochs: int,
@@ -37,8 +36,6 @@ def fit_model(
         Its parameters are read, its ``model_`` trained, its ``history_`` set.
     data : seqkit.estimators.sequences.Sequences
         Training sequences, and where ``held_out`` says so, validation sequences.
-    tensors : dict
-        The same as tensors, see `seqkit.training.token_batches`.
     targets : dict of ndarray
         ``targets``: of all positions, or of all sequences; ``weights`` of each sequence; and where there are some,
         ``class_weights``.
@@ -52,7 +49,7 @@ def fit_model(
         Takes the model, tensors, targets and row numbers; returns two losses of each row, of which the first is
         reported. None: `sequence_losses`.
     """
-    model = estimator.model_
+    model, tensors = estimator.model_, estimator._tensors(data)
     constants = {name: tf.constant(value) for name, value in targets.items()}
     # partial_fit goes on with the optimizer of the call before, unless it was to be another one.
     asked = (repr(estimator.optimizer), estimator.learning_rate, estimator.gradient_clip)
@@ -82,7 +79,9 @@ def fit_model(
     if held_out is not None:
         if held_out.train_rows is not None:
             train_rows = held_out.train_rows
-        evaluate = estimator._evaluation(held_out, tensors if held_out.data is data else None)
+        evaluate = estimator._evaluation(
+            held_out, tensors if held_out.data is data else estimator._tensors(held_out.data)
+        )
     train_rows = train_rows[data.lengths[train_rows] > 0]
     train_lengths = data.lengths[train_rows]
 

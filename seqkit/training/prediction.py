@@ -52,9 +52,13 @@ def answer_steps(estimator, data, what: str, rows=None, tensors=None) -> list[np
 def answer_rows(estimator, data, what: str, rows=None, tensors=None) -> np.ndarray:
     """Return what a head says of each sequence, [sequences, …]; see `answer_steps`."""
     lengths = data.lengths if rows is None else data.lengths[rows]
-    result = np.repeat(_of_nothing(estimator.model_, what)[0], len(lengths), 0)
-    for batch, _, values in _batches(estimator, data, what, rows, tensors):
-        result[batch] = values[0]
+    result = None
+    if not lengths.all() or not len(lengths):
+        result = np.repeat(_of_nothing(estimator.model_, what)[0], len(lengths), 0)
+    for batch, _, (value,) in _batches(estimator, data, what, rows, tensors):
+        if result is None:
+            result = np.zeros((len(lengths), *value.shape[1:]), value.dtype)
+        result[batch] = value
     return result
 
 

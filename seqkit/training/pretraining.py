@@ -11,7 +11,6 @@ from seqkit.layers.language_objective import LanguageObjective
 from seqkit.training.batching import shuffled_batches, sorted_batches
 from seqkit.training.loop import TrainingLoop
 from seqkit.training.optimizer import apply_gradients, make_optimizer
-from seqkit.training.prediction import data_tensors
 from seqkit.training.token_batches import embed_rows, signature
 
 _WORDS = 5_000  # word ids that the language model tells apart
@@ -61,7 +60,7 @@ def pretrain(estimator, data, epochs: int) -> dict[str, list[float]]:
     variables = [variable for layer in layers for variable in layer.trainable_variables]
     optimizer = make_optimizer(estimator.optimizer, float(estimator.learning_rate))
     optimizer.build(variables)
-    tensors = data_tensors(estimator, data)
+    tensors = estimator._tensors(data)
     specification = [signature(tensors), tf.TensorSpec([None], tf.int32)]
 
     def cross_entropy(tensors, rows, training):

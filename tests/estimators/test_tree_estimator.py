@@ -152,7 +152,7 @@ def test_weights_of_trees_classes_and_roots(monkeypatch):
 
     def node_weights(**options):
         make(**options).fit(trees)
-        return seen[-1][3]["node_weights"].tolist()
+        return seen[-1][2]["node_weights"].tolist()
 
     assert node_weights() == [1] * 6
     assert node_weights(root_weight=2.0) == [1, 1, 2, 2, 1, 2]
@@ -162,7 +162,8 @@ def test_weights_of_trees_classes_and_roots(monkeypatch):
     np.testing.assert_allclose(node_weights(class_weight="balanced"), [5 / 4, 5 / 6, 5 / 6, 5 / 4, 1, 5 / 6])
 
     fit_model(*seen[0])
-    estimator, _, tensors, targets, *_, losses = seen[0]
+    estimator, data, targets, *_, losses = seen[0]
+    tensors = estimator._tensors(data)
     rows = np.array([2, 0])
     before = losses(estimator.model_, tensors, targets, rows)[0]
     own = -np.log(estimator.predict_proba(trees))[rows, [1, 1]]
