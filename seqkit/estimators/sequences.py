@@ -176,17 +176,18 @@ def _tokens(items: list, name: str) -> Sequences:
 
 
 def _texts(items: list, tokenizer: str, name: str) -> Sequences:
-    import tensorflow as tf
-
-    from seqkit.text.corpus import corpus_from_ragged, encode_strings
+    from seqkit.text.corpus import corpus_from_ragged, corpus_from_tokens, encode_strings
     from seqkit.text.tokenizer import tokenize
 
     for i, item in enumerate(items):
         if not isinstance(item, str):
             got = "None" if item is None else f"{type(item).__name__} {item!r:.60}"
             raise InputTypeError(f"{name}[{i}] must be a string, as the items before it are; got {got}.")
-    corpus = corpus_from_ragged(tokenize(encode_strings(items), tokenizer).tokens)
-    return Sequences("texts", tf.cast(corpus.lengths, tf.int64).numpy(), corpus)
+    if tokenizer == "whitespace":  # that is what the graph does, several times slower
+        corpus = corpus_from_tokens(list(map(str.split, items)))
+    else:
+        corpus = corpus_from_ragged(tokenize(encode_strings(items), tokenizer).tokens)
+    return Sequences("texts", corpus.lengths, corpus)
 
 
 def _vectors(items: list, dim: int | None, name: str) -> Sequences:

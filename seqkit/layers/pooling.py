@@ -2,12 +2,29 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from typing import NamedTuple
+
 import keras
 import tensorflow as tf
 
 from seqkit.errors import ParameterError
 
 POOLINGS = ("last", "mean", "max", "attention")
+
+
+class Running(NamedTuple):
+    """A pooling as a reading goes on: ``function(pooled so far, output)``, which begins with ``start``."""
+
+    function: Callable[[tf.Tensor, tf.Tensor], tf.Tensor]
+    start: float
+
+
+_RUNNING = {
+    "last": Running(lambda _, output: output, 0.0),
+    "mean": Running(tf.add, 0.0),  # and divided at the end
+    "max": Running(tf.maximum, -3e38),
+}
 
 
 @keras.saving.register_keras_serializable("seqkit")
@@ -65,6 +82,15 @@ class Pooling(keras.layers.Layer):
             return tf.reduce_sum(tf.where(real, features, 0), 1) / count[:, None]
         highest = tf.reduce_max(tf.where(real, features, features.dtype.min), 1)
         return tf.where(lengths[:, None] > 0, highest, 0)
+
+    @property
+    def running(self) -> Running | None:
+        """How outputs are joined one after the other, in the order of each direction; None where that can't be."""
+        return _RUNNING.get(self.config["kind"])
+
+    def finish_running(self, pooled, lengths):
+        """Return what `call` does from what ``running`` made of all outputs [batch, dim]; no length may be 0."""
+        return pooled / tf.cast(lengths, pooled.dtype)[:, None] if self.config["kind"] == "mean" else pooled
 
     def weights_of(self, features, lengths):
         """Return the attention a, float32 [batch, time], 0 at padding."""

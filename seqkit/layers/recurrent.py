@@ -98,7 +98,7 @@ class Recurrent(keras.layers.Layer):
         """Return what the cell makes of inputs alone, for `read_tree`; the inputs, where it keeps no such part."""
         return self.cell.project(inputs) if self.can_scan else inputs
 
-    def read_tree(self, table, starts, symbols, parents):
+    def read_tree(self, table, starts, symbols, parents, join=None):
         """Read the distinct prefixes of sequences (suffixes, if this layer reads backward), in prediction.
 
         Args:
@@ -107,9 +107,10 @@ class Recurrent(keras.layers.Layer):
                 `seqkit.training.prefix_tree.PrefixTree`.
             symbols: Integer tensor [nodes], rows of the table.
             parents: Integer tensor [nodes].
+            join: A `seqkit.layers.pooling.Running`, or None.
 
         Returns:
-            Tensor [nodes, units]: the output at the end of each prefix.
+            Tensor [nodes, units]: the output at the end of each prefix, or with ``join`` all outputs up to it joined.
         """
         step = self.cell.projected_step() if self.can_scan else self.cell
         depth = tf.shape(starts)[0] - 1
@@ -117,10 +118,16 @@ class Recurrent(keras.layers.Layer):
         def level(t, states, outputs):
             above = parents[starts[t] : starts[t + 1]]
             inputs = tf.gather(table, symbols[starts[t] : starts[t + 1]])
-            output, states = step(inputs, [tf.gather(state, above) for state in states])
+            before = [tf.gather(state, above) for state in states]
+            output, states = step(inputs, before[: len(states) - joins])
+            if joins:
+                output = join.function(before[-1], output)
+                states = [*states, output]
             return t + 1, states, outputs.write(t, output)
 
-        states = self.first_state(1)
+        states, joins = self.first_state(1), int(join is not None)
+        if joins:
+            states = [*states, tf.fill([1, self.cell.output_size], tf.cast(join.start, table.dtype))]
         outputs = tf.TensorArray(table.dtype, depth, infer_shape=False, element_shape=[None, self.cell.output_size])
         sizes = [tf.TensorShape([None, state.shape[-1]]) for state in states]
         *_, outputs = tf.while_loop(
@@ -302,6 +309,21 @@ class RecurrentStack(keras.layers.Layer):
         for layer, table, (*tree, nodes) in zip(self.directions[0], tables, trees, strict=True):
             outputs.append(tf.gather(layer.read_tree(table, *tree), nodes))
         return self(tf.concat(outputs, -1), lengths=lengths, above=1)
+
+    def pool_trees(self, tables, trees, lengths, pooling):
+        """Return ``pooling(read_trees(...), lengths)`` of a stack of one layer, without the outputs at every position.
+
+        Args:
+            tables: From `project`.
+            trees: See `read_trees`.
+            lengths: Integer tensor [batch], each at least 1.
+            pooling: A `seqkit.layers.pooling.Pooling` with a ``running`` form.
+        """
+        pooled = []
+        for layer, table, (*tree, nodes) in zip(self.directions[0], tables, trees, strict=True):
+            ends = nodes[:, 0] if layer.backward else tf.gather(nodes, lengths - 1, batch_dims=1)
+            pooled.append(tf.gather(layer.read_tree(table, *tree, pooling.running), ends))
+        return pooling.finish_running(tf.concat(pooled, -1), lengths)
 
     def get_config(self):
         """Return what `from_config` needs."""

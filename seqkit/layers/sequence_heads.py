@@ -146,8 +146,11 @@ class PooledHead(_SequenceHead):
 
     def outputs(self, features, lengths, training=False):
         """Return logits, or standardized values."""
-        pooled = self.dropout(self.pooling(features, lengths), training=training)
-        return tf.cast(self.dense(pooled), tf.float32)
+        return self.outputs_of_pooled(self.pooling(features, lengths), training=training)
+
+    def outputs_of_pooled(self, pooled, training=False):
+        """Return logits, or standardized values, of what `pooling` gave."""
+        return tf.cast(self.dense(self.dropout(pooled, training=training)), tf.float32)
 
     def attention(self, features, lengths):
         """Return what each step counts in attention pooling, float32 [batch, time]; 0 at padding."""

@@ -93,7 +93,19 @@ class SequenceReader(SequenceModel):
         """Return what is asked of the head; ``outputs`` are the mean of the network's and the votes'."""
         if what not in ("outputs", "probabilities"):
             return super().answer(what, encoded, lengths, words)
-        outputs = self.head.outputs(encoded, lengths)
+        return self._answer(what, self.head.outputs(encoded, lengths), lengths, words)
+
+    @property
+    def running_pooling(self):
+        """The head's pooling, if it can be done while the only recurrent layer reads; else None."""
+        pooling = getattr(self.head, "pooling", None)
+        return pooling if pooling is not None and pooling.running and len(self.recurrent.directions) == 1 else None
+
+    def answer_pooled(self, what, pooled, lengths, words=None):
+        """Return ``"outputs"`` or ``"probabilities"`` as `answer` does, from what `running_pooling` gave."""
+        return self._answer(what, self.head.outputs_of_pooled(pooled), lengths, words)
+
+    def _answer(self, what, outputs, lengths, words):
         if self.votes is not None:
             outputs = (outputs + self.votes(words, lengths)) / 2
         return (outputs if what == "outputs" else self.head.finish(outputs),)

@@ -32,6 +32,7 @@ class SequenceModel(keras.Model):
     """
 
     per_step = True
+    running_pooling = None  # see `seqkit.models.classifier.SequenceReader`
     #: What `compile` calls the model in its errors.
     kind = "model"
 

@@ -166,7 +166,11 @@ def _tables_graph(model, of_types):
 
 def _trees_graph(model, what: str, tables):
     def run(tables, trees, lengths, words, types):
-        return model.answer(what, model.recurrent.read_trees(tables, trees, lengths), lengths, tf.gather(words, types))
+        words = tf.gather(words, types)
+        if model.running_pooling:
+            pooled = model.recurrent.pool_trees(tables, trees, lengths, model.running_pooling)
+            return model.answer_pooled(what, pooled, lengths, words)
+        return model.answer(what, model.recurrent.read_trees(tables, trees, lengths), lengths, words)
 
     table = [tf.TensorSpec([None, t.shape[-1]], t.dtype) for t in tables]
     grid = tf.TensorSpec([None, None], tf.int32)

@@ -8,6 +8,7 @@ from equations import STATES, numeric_gradients, read, read_stack, relu
 
 from seqkit.cells import make_cell
 from seqkit.errors import ParameterError
+from seqkit.layers.pooling import Pooling
 from seqkit.layers.recurrent import Recurrent, RecurrentStack, reverse
 from seqkit.training.prefix_tree import prefix_tree, turned_around
 
@@ -169,26 +170,47 @@ def test_dropout_acts_in_training_only_and_between_layers_only(cell):
         np.testing.assert_array_equal(predicted, stack(x))
 
 
-@pytest.mark.parametrize("cell", CELLS)
-@pytest.mark.parametrize(("layers", "bidirectional"), [(1, False), (1, True), (2, True)])
-def test_reading_trees_of_a_table_equals_reading_the_vectors(cell, layers, bidirectional):
-    stack, rng = filled(RecurrentStack(cell, 3, layers, bidirectional, initial_state="learned"))
-    table = tf.constant(rng.normal(size=(3, 2)), tf.float32)
-    lengths = np.array([5, 4, 4, 2, 0])
-    rows = rng.integers(0, 3, (5, 5))
+def trees_of(rng, lengths, bidirectional):
+    """Draw rows of symbols 0 to 2 with much in common; return them with what `read_trees` takes."""
+    rows = rng.integers(0, 3, (len(lengths), lengths.max()))
     rows[1:, :2] = rows[0, :2]  # shared beginnings
     rows[2, 2:4] = rows[1, 2:4]  # and a shared whole
-    rows = np.where(np.arange(5) < lengths[:, None], rows, 0)
-    expected = stack(tf.gather(table, rows), lengths=tf.constant(lengths)).numpy()
+    rows = np.where(np.arange(lengths.max()) < lengths[:, None], rows, 0)
     tree, nodes = prefix_tree(rows, lengths)
     assert len(tree.symbols) < lengths.sum()
     trees = [(*tree, nodes)]
     if bidirectional:
         tree, nodes = prefix_tree(turned_around(rows, lengths), lengths)
         trees.append((*tree, turned_around(nodes, lengths)))
+    return rows, trees
+
+
+@pytest.mark.parametrize("cell", CELLS)
+@pytest.mark.parametrize(("layers", "bidirectional"), [(1, False), (1, True), (2, True)])
+def test_reading_trees_of_a_table_equals_reading_the_vectors(cell, layers, bidirectional):
+    stack, rng = filled(RecurrentStack(cell, 3, layers, bidirectional, initial_state="learned"))
+    table = tf.constant(rng.normal(size=(3, 2)), tf.float32)
+    lengths = np.array([5, 4, 4, 2, 0])
+    rows, trees = trees_of(rng, lengths, bidirectional)
+    expected = stack(tf.gather(table, rows), lengths=tf.constant(lengths)).numpy()
     found = stack.read_trees(stack.project(table), trees, tf.constant(lengths)).numpy()
     keep = np.arange(5) < lengths[:, None]
     np.testing.assert_allclose(found[keep], expected[keep], atol=1e-6)
+
+
+@pytest.mark.parametrize("cell", CELLS)
+@pytest.mark.parametrize("kind", ["last", "mean", "max"])
+@pytest.mark.parametrize("bidirectional", [False, True])
+def test_pooling_while_trees_are_read_equals_pooling_afterwards(cell, kind, bidirectional):
+    stack, rng = filled(RecurrentStack(cell, 3, 1, bidirectional, initial_state="learned"))
+    table = tf.constant(rng.normal(size=(3, 2)), tf.float32)
+    lengths = np.array([5, 4, 4, 2, 1])
+    rows, trees = trees_of(rng, lengths, bidirectional)
+    pooling = Pooling(kind, bidirectional)
+    pooling.build((None, None, stack.output_dim))
+    steps = stack(tf.gather(table, rows), lengths=tf.constant(lengths))
+    found = stack.pool_trees(stack.project(table), trees, tf.constant(lengths), pooling)
+    np.testing.assert_allclose(found, pooling(steps, tf.constant(lengths)), atol=1e-6)
 
 
 @pytest.mark.parametrize(("cell", "activation"), [("jordan", "tanh"), ("elman", "sigmoid"), ("gru", "relu")])
