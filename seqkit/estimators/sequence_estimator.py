@@ -281,6 +281,8 @@ class SequenceEstimator(BaseSequenceEstimator):
             return None
         if train_rows is not None:
             targets = targets[data.positions(train_rows) if self.model_.per_step else train_rows]
+        if targets.ndim == 2:  # a column for each class: each class of a sequence is an item
+            targets = np.nonzero(targets)[1]
         return check_class_weight(self.class_weight, self.classes_, targets)
 
     def _train(self, data, targets, weights, held_out, epochs, partial=False) -> None:

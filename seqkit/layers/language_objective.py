@@ -14,7 +14,8 @@ class LanguageObjective(keras.layers.Layer):
     stands the word 0. Tags are rare and say little about most words; this makes the network learn from every word of
     its training data. It is used in training only.
 
-    Reference: M. Rei, "Semi-supervised multitask learning for sequence labeling", ACL 2017.
+    References: M. Rei, "Semi-supervised multitask learning for sequence labeling", ACL 2017; S. Jean, K. Cho, R.
+    Memisevic and Y. Bengio, "On using very large target vocabulary for neural machine translation", ACL 2015.
 
     Args:
         words: Number of word ids that are told apart, from 0 up; all others count as the unknown word.
@@ -71,17 +72,49 @@ class LanguageObjective(keras.layers.Layer):
         Returns:
             float32 tensor [batch].
         """
+
+        def cross_entropy(hidden, output, target):
+            return tf.nn.sparse_softmax_cross_entropy_with_logits(target, tf.cast(output(hidden), tf.float32))
+
+        return self._sum(cross_entropy, states, words, lengths)
+
+    def sampled_loss(self, states, words, lengths, noise, log_expected):
+        """Estimate `loss` from a sample of the words, for training where there are many (Jean et al. 2015).
+
+        Args:
+            states: See `loss`.
+            words: See `loss`.
+            lengths: See `loss`.
+            noise: Integer tensor [samples]: words drawn from a distribution q, with replacement.
+            log_expected: Float tensor [words], log(samples · q).
+        """
+
+        def cross_entropy(hidden, output, target):
+            rows = tf.cast(tf.transpose(tf.concat([output.kernel, output.bias[None]], 0)), hidden.dtype)
+            hidden = tf.pad(hidden, [[0, 0], [0, 1]], constant_values=1)
+            right = tf.cast(tf.reduce_sum(hidden * tf.gather(rows, target), -1), tf.float32)
+            others = tf.cast(tf.matmul(hidden, tf.gather(rows, noise), transpose_b=True), tf.float32)
+            others -= tf.gather(log_expected, noise)  # so that they add up to all other words, on average
+            others = tf.where(noise == target[:, None], -1e30, others)
+            return tf.reduce_logsumexp(tf.concat([right[:, None], others], -1), -1) - right
+
+        return self._sum(cross_entropy, states, words, lengths)
+
+    def _sum(self, cross_entropy, states, words, lengths):
+        """Sum ``cross_entropy(hidden, output layer, target)`` [positions] over each sequence and direction."""
         real = tf.sequence_mask(lengths, tf.shape(words)[1])
-        words = tf.where(words < self.config["words"], words, self.config["unknown"])
-        words = tf.where(real, words, 0)
+        words = self.told_apart(tf.where(real, words, 0))
         targets = (tf.pad(words[:, 1:], [[0, 0], [0, 1]]), tf.pad(words[:, :-1], [[0, 0], [1, 0]]))
         places = tf.where(real)
         total = tf.zeros([tf.size(places[:, 0])])
         ways = zip(self.networks, targets, tf.split(states, len(self.networks), -1), strict=False)
         for (hidden, output), target, state in ways:
-            logits = tf.cast(output(hidden(tf.gather_nd(state, places))), tf.float32)
-            total += tf.nn.sparse_softmax_cross_entropy_with_logits(tf.gather_nd(target, places), logits)
+            total += cross_entropy(hidden(tf.gather_nd(state, places)), output, tf.gather_nd(target, places))
         return tf.math.unsorted_segment_sum(total, places[:, 0], tf.shape(words)[0])
+
+    def told_apart(self, words):
+        """Return word ids, those that are too rare for this layer as the unknown word."""
+        return tf.where(words < self.config["words"], words, self.config["unknown"])
 
     def get_config(self):
         """Return what `from_config` needs."""

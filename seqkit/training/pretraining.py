@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from types import SimpleNamespace
 
+import keras
 import numpy as np
 import tensorflow as tf
 
@@ -13,7 +14,8 @@ from seqkit.training.loop import TrainingLoop
 from seqkit.training.optimizer import apply_gradients, make_optimizer
 from seqkit.training.token_batches import embed_rows, signature
 
-_WORDS = 5_000  # word ids that the language model tells apart
+_WORDS = 10_000  # word ids that the language model tells apart
+_SAMPLES = 512  # of them, drawn for a step of training
 _BOTTLENECK = 100
 _BATCH = 32
 _PATIENCE = 2
@@ -63,13 +65,25 @@ def pretrain(estimator, data, epochs: int) -> dict[str, list[float]]:
     tensors = estimator._tensors(data)
     specification = [signature(tensors), tf.TensorSpec([None], tf.int32)]
 
+    rows = np.flatnonzero(data.lengths > 0)
+    rows = rows[np.random.default_rng([seed, 2]).permutation(len(rows))]
+    held = round(len(rows) * _HELD_OUT)
+    train, held = np.sort(rows[held:]), np.sort(rows[:held])
+    words = objective.told_apart(estimator._word_ids(data)[data.positions(train)]).numpy()
+    counts = np.bincount(words, minlength=objective.config["words"])
+    counts[0] = len(train)  # ends
+    draw, log_expected = _draws(counts, _SAMPLES, seed * 7 + 4)
+
     def cross_entropy(tensors, rows, training):
-        """Return the mean over words and directions."""
+        """Return the mean over words and directions; in training an estimate."""
         vectors, words, _, _, lengths = embed_rows(model, tensors, rows, training=training)
         vectors = model.input_dropout(vectors, training=training)
         _, states, *_ = model.recurrent.each_layer(vectors, lengths, training=training)
         states = model.output_dropout(states, training=training)
-        losses = objective.loss(states, words, lengths)
+        if training:
+            losses = objective.sampled_loss(states, words, lengths, draw(), log_expected)
+        else:
+            losses = objective.loss(states, words, lengths)
         directions = 1 + bool(config["bidirectional"])
         return tf.reduce_sum(losses) / (directions * tf.cast(tf.reduce_sum(lengths), tf.float32))
 
@@ -83,10 +97,6 @@ def pretrain(estimator, data, epochs: int) -> dict[str, list[float]]:
     measure = tf.function(
         lambda tensors, rows: cross_entropy(tensors, rows, False), input_signature=specification, autograph=False
     )
-    rows = np.flatnonzero(data.lengths > 0)
-    rows = rows[np.random.default_rng([seed, 2]).permutation(len(rows))]
-    held = round(len(rows) * _HELD_OUT)
-    train, held = np.sort(rows[held:]), np.sort(rows[:held])
 
     def evaluate() -> dict[str, float]:
         total = 0.0
@@ -112,3 +122,15 @@ def pretrain(estimator, data, epochs: int) -> dict[str, list[float]]:
     if "validation_loss" in history:
         history["perplexity"] = np.exp(history.pop("validation_loss")).tolist()
     return history
+
+
+def _draws(counts: np.ndarray, samples: int, seed: int):
+    """Return a function that draws words by how often they occur, and log(samples · q), see `sampled_loss`."""
+    share = np.maximum(counts, 0.1) / np.maximum(counts, 0.1).sum()  # no word is impossible
+    below = tf.constant(np.cumsum(share)[:-1], tf.float32)
+    generator = keras.random.SeedGenerator(seed)
+
+    def draw():
+        return tf.searchsorted(below, keras.random.uniform((samples,), seed=generator), side="right")
+
+    return draw, tf.constant(np.log(samples * share), tf.float32)

@@ -107,6 +107,16 @@ def test_weights_of_classes_and_of_sequences(reviews):
         make(class_weight={"ugly": 2}).fit(X, y)
 
 
+def test_balanced_weights_of_several_classes_a_sequence(monkeypatch):
+    from seqkit.training import fitting
+
+    seen = []
+    monkeypatch.setattr(fitting, "fit_model", lambda estimator, data, named, *_: seen.append(named))
+    X, y = [["a"], ["b"], ["a", "b"], ["c"]], [{"x"}, {"x", "y"}, {"x"}, set()]
+    make(class_weight="balanced").fit(X, y)  # three x, one y
+    np.testing.assert_allclose(seen[0]["class_weights"], [4 / (2 * 3), 4 / (2 * 1)])
+
+
 def test_tempered_probabilities_suit_the_validation_part(reviews):
     X, y = reviews
     noisy = [("good", "bad")[label == "good"] if i % 5 == 0 else label for i, label in enumerate(y)]

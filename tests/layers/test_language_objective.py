@@ -33,6 +33,22 @@ def test_loss_equals_the_equation_word_by_word(bidirectional):
     np.testing.assert_allclose(found, expected, rtol=1e-5)
 
 
+def test_sampled_loss_counts_a_word_by_how_often_it_is_drawn():
+    """A draw of every word, one of them twice as often as the others, gives the whole sum again."""
+    rng = np.random.default_rng(0)
+    layer = LanguageObjective(6, 3, bottleneck=4, seed=1)
+    layer.build()
+    for variable in layer.trainable_variables:
+        variable.assign(rng.normal(size=variable.shape))
+    states = tf.constant(rng.normal(size=(4, 5, 6)), tf.float32)
+    ids, lengths = tf.constant(rng.integers(2, 9, (4, 5)), tf.int32), tf.constant([5, 3, 0, 1])
+    noise, expected = tf.constant([0, 1, 2, 2, 3, 4, 5]), np.log([1, 1, 2, 1, 1, 1]).astype(np.float32)
+    found = layer.sampled_loss(states, ids, lengths, noise, expected)
+    np.testing.assert_allclose(found, layer.loss(states, ids, lengths), rtol=1e-5)
+    fewer = layer.sampled_loss(states, ids, lengths, noise[:2], expected)
+    assert np.all((fewer < found) | (lengths == 0))
+
+
 def test_config_round_trip():
     layer = LanguageObjective(6, 3, False, bottleneck=4, seed=1)
     again = keras.saving.deserialize_keras_object(keras.saving.serialize_keras_object(layer))
