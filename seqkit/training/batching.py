@@ -34,16 +34,16 @@ def shuffled_batches(lengths: np.ndarray, batch_size: int, rng: np.random.Genera
     return [batches[i] for i in rng.permutation(len(batches))]
 
 
-def sorted_batches(lengths: np.ndarray, batch_size: int) -> list[np.ndarray]:
-    """Cut a data set into batches of like length, longest first, for prediction."""
-    return _cut(np.argsort(-lengths, kind="stable"), lengths, batch_size)
+def sorted_batches(lengths: np.ndarray, batch_size: int, positions: int = MAX_POSITIONS) -> list[np.ndarray]:
+    """Cut a data set into batches of like length, longest first, of at most so many positions, for prediction."""
+    return _cut(np.argsort(-lengths, kind="stable"), lengths, batch_size, positions)
 
 
-def _cut(order: np.ndarray, lengths: np.ndarray, batch_size: int) -> list[np.ndarray]:
+def _cut(order: np.ndarray, lengths: np.ndarray, batch_size: int, positions: int = MAX_POSITIONS) -> list[np.ndarray]:
     batches = []
     for start in range(0, len(order), batch_size):
         batch = order[start : start + batch_size]
         longest = max(int(lengths[batch].max()), 1)
-        pieces = -(-len(batch) * longest // MAX_POSITIONS)
+        pieces = -(-len(batch) * longest // positions)
         batches.extend(np.array_split(batch, min(pieces, len(batch))) if pieces > 1 else [batch])
     return batches

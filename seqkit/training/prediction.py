@@ -8,13 +8,14 @@ import numpy as np
 import tensorflow as tf
 
 from seqkit.text.features import TokenGraph
-from seqkit.training.batching import sorted_batches
+from seqkit.training.batching import MAX_POSITIONS, sorted_batches
 from seqkit.training.prefix_tree import prefix_tree, turned_around
 from seqkit.training.token_batches import embed_rows, signature, token_tensors, token_vectors, vector_tensors
 
 _BATCH = 256
 _TREE_BATCH = 1024  # the more sequences, the more they share
 _PIECE = 8_192  # distinct tokens whose characters are read at once
+_POOLED_POSITIONS = 2**17  # most positions of a batch of which nothing is kept but what is pooled
 _MOVES = 2**26  # most moves between tags that a batch may hold at one step
 _TABLE_BYTES = 2**28  # largest table of distinct tokens' inputs to the recurrence
 _INTEGERS = tf.TensorSpec([None], tf.int32)
@@ -82,8 +83,9 @@ def _batches(estimator, data, what: str, rows, tensors) -> Iterator[tuple]:
     """Run batches of like length, longest first; yield which sequences, which steps are real, and the answers."""
     rows = np.arange(len(data)) if rows is None else rows
     lengths = data.lengths[rows]
-    size, function = _reader(estimator, data, what, data_tensors(estimator, data) if tensors is None else tensors)
-    for batch in sorted_batches(lengths, size):
+    tensors = data_tensors(estimator, data) if tensors is None else tensors
+    size, positions, function = _reader(estimator, data, what, tensors)
+    for batch in sorted_batches(lengths, size, positions):
         batch = batch[lengths[batch] > 0]
         if len(batch):
             n = lengths[batch]
@@ -92,14 +94,14 @@ def _batches(estimator, data, what: str, rows, tensors) -> Iterator[tuple]:
 
 
 def _reader(estimator, data, what: str, tensors):
-    """Return how many sequences make a batch, and a function from row numbers, lengths and mask to results."""
+    """Return how many sequences and positions make a batch, and a function from rows, lengths and mask to results."""
     model = estimator.model_
     types = len(tensors["words"]) if "words" in tensors else 0
     # Where a table of all that tokens bring to the recurrence fits, distinct prefixes are read, not sequences.
     if not types or not model.recurrent.directions or types * model.recurrent.output_dim * 16 > _TABLE_BYTES:
         tensors = _with_character_vectors(estimator, tensors)
         read = _graph(estimator, (what, *sorted(tensors)), lambda: _rows_graph(model, what, tensors))
-        return _BATCH, lambda rows, lengths, real: read(tensors, tf.constant(rows, tf.int32))
+        return _BATCH, MAX_POSITIONS, lambda rows, lengths, real: read(tensors, tf.constant(rows, tf.int32))
 
     of_types = {name: value for name, value in tensors.items() if name not in ("starts", "index")}
     tables = _in_pieces(_graph(estimator, ("tables",), lambda: _tables_graph(model, of_types)), of_types)
@@ -118,7 +120,8 @@ def _reader(estimator, data, what: str, tensors):
         return read(tables, trees, tf.constant(lengths, tf.int32), words, tf.constant(symbols))
 
     # A search looks at all moves from tag to tag.
-    return min(_TREE_BATCH, max(32, _MOVES // getattr(model, "num_tags", 1) ** 2)), read_batch
+    size = min(_TREE_BATCH, max(32, _MOVES // getattr(model, "num_tags", 1) ** 2))
+    return size, _POOLED_POSITIONS if model.running_pooling else MAX_POSITIONS, read_batch
 
 
 def _graph(estimator, key: tuple, make):
