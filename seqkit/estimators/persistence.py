@@ -184,6 +184,8 @@ def decode_labels(data: dict) -> np.ndarray:
 
 def _plain(name: str, value: object) -> object:
     """Return a parameter's value in a form that JSON has."""
+    if name == "pretrain" and not isinstance(value, bool | None):
+        return True  # texts are data, which no model carries along
     if isinstance(value, np.generic):
         return value.item()
     if isinstance(value, os.PathLike):

@@ -55,7 +55,8 @@ class SequenceRegressor(RegressorMixin, SequenceReaderEstimator):
         State before the first step.
     pretrain : bool, list of texts or None, default=False
         Texts on which the token vectors and the first recurrent layer first learn to expect the next word, each
-        direction for itself (Dai & Le 2015); no labels are needed. True: those of the training data.
+        direction for itself (Dai & Le 2015); no labels are needed. True: those of the training data. A
+        saved estimator does not hold them.
     pretrain_epochs : int, default=10
         Most passes over these texts; less if a part held out is expected no better.
     language_model : float, default=0.0
@@ -268,7 +269,7 @@ class SequenceRegressor(RegressorMixin, SequenceReaderEstimator):
         spread = float(np.square(truth - np.asarray(self.model_.head.target_mean)).sum()) or 1.0
 
         def evaluate() -> dict[str, float]:
-            errors = np.square(self._rows(data, "probabilities", rows, tensors) - truth).sum()
+            errors = np.square(self._values(data, rows, tensors) - truth).sum()
             return {"r2": 1.0 - float(errors) / spread}
 
         return evaluate
@@ -289,8 +290,14 @@ class SequenceRegressor(RegressorMixin, SequenceReaderEstimator):
         return super().predict(X)
 
     def _predict(self, data) -> np.ndarray:
-        values = self._rows(data, "probabilities").astype(np.float64)
+        values = self._values(data)
         return values[:, 0] if self._flat_targets else values
+
+    def _values(self, data, rows=None, tensors=None) -> np.ndarray:
+        """Return what `_rows` gives of "probabilities", in float64: targets may be large, and differ by little."""
+        head = self.model_.head
+        mean, deviation = (np.asarray(value, np.float64) for value in (head.target_mean, head.target_deviation))
+        return self._rows(data, "outputs", rows, tensors) * deviation + mean
 
     def __sklearn_tags__(self):
         """Say what y may be."""
@@ -311,4 +318,4 @@ def _values(y, count: int, name: str = "y") -> tuple[np.ndarray, bool]:
         raise DataError(f"{name} must have shape (n,) or (n, k), got {values.shape}.")
     if not np.isfinite(values).all():
         raise DataError(f"Input {name} contains NaN or infinity.")
-    return values.reshape(len(values), -1).astype(np.float32), values.ndim == 1
+    return values.reshape(len(values), -1), values.ndim == 1

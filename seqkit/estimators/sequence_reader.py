@@ -95,6 +95,8 @@ class SequenceReaderEstimator(SequenceEstimator):
             texts = data
         else:
             texts = self._read(self.pretrain, fresh=True, name="pretrain")
+        if not texts.lengths.sum():
+            raise DataError("pretrain holds no tokens at all: there is nothing to learn from.")
         if data.kind == "vectors" or texts.kind == "vectors":
             raise ParameterError("pretrain= takes texts or lists of tokens: vectors have no next word to expect.")
         depth = int(self.layers) - (self.cell == "jordan")

@@ -61,7 +61,7 @@ def as_list(X: object, name: str = "X") -> list:
     """Return the sequences in a list, or say what was wrong with what came.
 
     Accepts a list or tuple, a NumPy array (of objects, of strings, or numeric: (n, length) or (n, length, d)), a pandas
-    Series or DataFrame (a row is a sequence), or any other iterable.
+    Series or DataFrame (a row is a sequence, the one column of a frame a text), or any other iterable.
     """
     if isinstance(X, str | bytes):
         raise InputTypeError(
@@ -87,6 +87,8 @@ def as_list(X: object, name: str = "X") -> list:
                     f"{name}.reshape(-1, 1) for sequences of one number, or {name}.reshape(1, -1) for one sequence."
                 )
             return list(X[..., None] if X.ndim == 2 else X)
+        if X.ndim == 2 and X.shape[1] == 1 and all(isinstance(text, str) for text in X[:, 0]):
+            return X[:, 0].tolist()  # a column of texts, as of a data frame
         if X.dtype.kind in "US" or X.ndim > 1:
             return X.tolist()
     return list(X)

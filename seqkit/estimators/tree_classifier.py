@@ -270,6 +270,7 @@ class TreeClassifier(ClassifierMixin, SequenceEstimator):
         return numbers
 
     def _fit_targets(self, y, data, fresh, classes=None) -> np.ndarray:
+        y = None if y is None else as_targets(y, len(data))
         if classes is not None:
             classes = as_targets(classes, len(classes), "classes")
         if fresh:
@@ -418,8 +419,10 @@ class TreeClassifier(ClassifierMixin, SequenceEstimator):
         else:
             counted = np.ones(len(data), bool)
             right = np.array([a == b for a, b in zip(predicted, _one_each(y, data, "y"), strict=True)], bool)
+        if not counted.any():
+            raise DataError("No root of X has a class that could be right or wrong. Give y.")
         weights = None if sample_weight is None else np.asarray(sample_weight)[counted]
-        return float(np.average(right[counted], weights=weights)) if counted.any() else 0.0
+        return float(np.average(right[counted], weights=weights))
 
     def export(self, root) -> Path:
         """Write a SavedModel for TensorFlow Serving.

@@ -11,11 +11,11 @@ from seqkit.errors import DataError, FormatError, InputTypeError
 from seqkit.io.lines import Source, read_lines, source_name
 
 # Only ASCII blanks separate: tokens of the Stanford treebank hold U+00A0.
-_BLANKS = " \t\r\n"
+_BLANKS = " \t\r\n\v\f"
 # A bracket, up to two words, and the closing bracket if it is a leaf.
-_OPENING = re.compile(r"\([ \t\r\n]*([^() \t\r\n]*)[ \t\r\n]*([^() \t\r\n]*)[ \t\r\n]*(\)?)[ \t\r\n]*")
-_CLOSING = re.compile(r"\)[ \t\r\n]*")
-_SPECIAL = re.compile(r"[() \t\r\n]")
+_OPENING = re.compile(rf"\([{_BLANKS}]*([^(){_BLANKS}]*)[{_BLANKS}]*([^(){_BLANKS}]*)[{_BLANKS}]*(\)?)[{_BLANKS}]*")
+_CLOSING = re.compile(rf"\)[{_BLANKS}]*")
+_SPECIAL = re.compile(rf"[(){_BLANKS}]")
 
 
 class Tree(NamedTuple):
@@ -141,7 +141,7 @@ def _fault_after_token(text: str, position: int, match: re.Match[str]) -> DataEr
 
 def _word(text: str, position: int) -> str:
     """What stands there, for messages."""
-    return re.compile(r"[()]|[^() \t\r\n]{1,40}").match(text, position)[0]
+    return re.compile(r"[()]|[^() \t\r\n\v\f]{1,40}").match(text, position)[0]
 
 
 def format_tree(tree: Tree) -> str:

@@ -81,8 +81,9 @@ class _SequenceHead(keras.layers.Layer):
             class_weights: Float tensor [k], the weight of each class' part.
         """
         if self.link == "linear":
-            deviation = tf.cast(self.target_deviation, tf.float32)
-            wanted = (tf.cast(targets, tf.float32) - tf.cast(self.target_mean, tf.float32)) / deviation
+            # In float64: of large values that differ by little, float32 keeps no difference.
+            mean, deviation = (tf.cast(value, tf.float64) for value in (self.target_mean, self.target_deviation))
+            wanted = tf.cast((tf.cast(targets, tf.float64) - mean) / deviation, tf.float32)
             return tf.reduce_sum(tf.square(outputs - wanted), -1)
         outputs /= tf.cast(self.temperature, tf.float32)
         if self.link == "softmax":

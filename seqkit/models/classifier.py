@@ -51,7 +51,7 @@ class SequenceReader(SequenceModel):
             if pooling not in (None, "last"):
                 raise ParameterError(
                     f"pooling={pooling!r} does not go with cell='jordan': a Jordan network feeds its answer back, and "
-                    "the answer after the last step is the one that counts. Use pooling=None or 'last'."
+                    "the answer after the last step is the one that counts. Leave pooling out, or use 'last'."
                 )
             self.head = JordanReadout(
                 outputs,

@@ -5,6 +5,8 @@ from __future__ import annotations
 import numpy as np
 import tensorflow as tf
 
+from seqkit.training.graph import graph
+
 
 class WeightAverage:
     """Average weights over training steps (Polyak & Juditsky 1992): less noise, and no learning-rate decay needed.
@@ -28,7 +30,7 @@ class WeightAverage:
         self.averages = [tf.Variable(v, trainable=False) for v in variables]
         self.decay, self.every = decay, every
         self.steps = 0
-        self._update = tf.function(self._assign)
+        self._update = graph(self._assign, tf.TensorSpec([], tf.float32))
 
     def _assign(self, rate):
         for average, variable in zip(self.averages, self.variables, strict=True):

@@ -11,6 +11,7 @@ import tensorflow as tf
 from seqkit.training.averaging import WeightAverage
 from seqkit.training.batching import shuffled_batches
 from seqkit.training.checkpoint import Checkpoint, fingerprint
+from seqkit.training.graph import graph
 from seqkit.training.held_out import HeldOut
 from seqkit.training.loop import TrainingLoop
 from seqkit.training.optimizer import apply_gradients, make_optimizer
@@ -124,7 +125,6 @@ def _step(model, optimizer, gradient_clip: float | None, tensors, targets, losse
     """Return the graph function of an optimizer step; one serves all data of this kind."""
     fixed = {name: tf.TensorSpec([None, *value.shape[1:]], value.dtype) for name, value in targets.items()}
 
-    @tf.function(input_signature=[signature(tensors), fixed, _ROWS], autograph=False)
     def step(tensors, targets, rows):
         with tf.GradientTape() as tape:
             reported, further = losses(model, tensors, targets, rows)
@@ -135,7 +135,7 @@ def _step(model, optimizer, gradient_clip: float | None, tensors, targets, losse
         apply_gradients(optimizer, gradients, model.trainable_variables, gradient_clip)
         return loss
 
-    return step
+    return graph(step, signature(tensors), fixed, _ROWS)
 
 
 def _checkpoint(estimator, data, targets: dict, held_out) -> Checkpoint:

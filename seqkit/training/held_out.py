@@ -36,7 +36,8 @@ class HeldOut:
 def random_part(data, targets: np.ndarray, fraction: float | None, seed: int, by_class: bool = False) -> HeldOut | None:
     """Hold out a random share of the training data; None where that is nothing, or all.
 
-    With ``by_class``, targets are class numbers and the share is taken of each class as evenly as can be.
+    With ``by_class``, targets are class numbers and the share is taken of each class as evenly as can be, but never the
+    only sequence of a class.
     """
     rows = np.flatnonzero(data.lengths > 0)  # an empty sequence judges nothing
     count = round(len(rows) * (fraction or 0.0))
@@ -45,8 +46,13 @@ def random_part(data, targets: np.ndarray, fraction: float | None, seed: int, by
     order = rows[np.random.default_rng([seed, 1]).permutation(len(rows))]
     if by_class:
         order = order[np.argsort(targets[order], kind="stable")]
-        chosen = np.zeros(len(order), bool)
+        free = np.ones(len(order), bool)
+        free[np.unique(targets[order], return_index=True)[1]] = False  # the first of each class is trained on
+        free = np.flatnonzero(free)
+        count = min(count, len(free))
+        if not count:
+            return None
         # Evenly spaced among rows sorted by class.
-        chosen[((np.arange(count) + 0.5) * len(order) / count).astype(int)] = True
-        return HeldOut(data, targets, np.sort(order[chosen]), np.sort(order[~chosen]))
+        chosen = free[((np.arange(count) + 0.5) * len(free) / count).astype(int)]
+        return HeldOut(data, targets, np.sort(order[chosen]), np.sort(np.delete(order, chosen)))
     return HeldOut(data, targets, np.sort(order[:count]), np.sort(order[count:]))

@@ -9,6 +9,7 @@ import tensorflow as tf
 
 from seqkit.text.features import TokenGraph
 from seqkit.training.batching import MAX_POSITIONS, sorted_batches
+from seqkit.training.graph import graph
 from seqkit.training.prefix_tree import prefix_tree, turned_around
 from seqkit.training.token_batches import embed_rows, signature, token_tensors, token_vectors, vector_tensors
 
@@ -143,7 +144,7 @@ def _with_character_vectors(estimator, tensors):
         def encode(characters):
             return encoder.encode_characters(**characters)
 
-        return tf.function(encode, input_signature=[signature(characters)], autograph=False)
+        return graph(encode, signature(characters))
 
     vectors = {"character_vectors": _in_pieces(_graph(estimator, ("characters",), make), characters)}
     return {name: value for name, value in tensors.items() if name != "characters"} | vectors
@@ -164,7 +165,7 @@ def _tables_graph(model, of_types):
         types = tf.range(tf.shape(of_types["words"])[0])[None]
         return model.recurrent.project(token_vectors(model.encoder, of_types, types)[0])
 
-    return tf.function(project, input_signature=[signature(of_types)], autograph=False)
+    return graph(project, signature(of_types))
 
 
 def _trees_graph(model, what: str, tables):
@@ -178,7 +179,7 @@ def _trees_graph(model, what: str, tables):
     table = [tf.TensorSpec([None, t.shape[-1]], t.dtype) for t in tables]
     grid = tf.TensorSpec([None, None], tf.int32)
     trees = [[_INTEGERS, _INTEGERS, _INTEGERS, grid]] * len(tables)
-    return tf.function(run, input_signature=[table, trees, _INTEGERS, _INTEGERS, grid], autograph=False)
+    return graph(run, table, trees, _INTEGERS, _INTEGERS, grid)
 
 
 def _rows_graph(model, what: str, tensors):
@@ -186,4 +187,4 @@ def _rows_graph(model, what: str, tensors):
         vectors, words, _, _, lengths = embed_rows(model, tensors, rows)
         return model.answer(what, model.read(vectors, lengths), lengths, words)
 
-    return tf.function(run, input_signature=[signature(tensors), _INTEGERS], autograph=False)
+    return graph(run, signature(tensors), _INTEGERS)

@@ -10,6 +10,7 @@ import tensorflow as tf
 
 from seqkit.layers.language_objective import LanguageObjective
 from seqkit.training.batching import shuffled_batches, sorted_batches
+from seqkit.training.graph import graph
 from seqkit.training.loop import TrainingLoop
 from seqkit.training.optimizer import apply_gradients, make_optimizer
 from seqkit.training.token_batches import embed_rows, signature
@@ -87,16 +88,14 @@ def pretrain(estimator, data, epochs: int) -> dict[str, list[float]]:
         directions = 1 + bool(config["bidirectional"])
         return tf.reduce_sum(losses) / (directions * tf.cast(tf.reduce_sum(lengths), tf.float32))
 
-    @tf.function(input_signature=specification, autograph=False)
-    def step(tensors, rows):
+    def take_step(tensors, rows):
         with tf.GradientTape() as tape:
             loss = cross_entropy(tensors, rows, True)
         apply_gradients(optimizer, tape.gradient(loss, variables), variables, estimator.gradient_clip)
         return loss
 
-    measure = tf.function(
-        lambda tensors, rows: cross_entropy(tensors, rows, False), input_signature=specification, autograph=False
-    )
+    step = graph(take_step, *specification)
+    measure = graph(lambda tensors, rows: cross_entropy(tensors, rows, False), *specification)
 
     def evaluate() -> dict[str, float]:
         total = 0.0

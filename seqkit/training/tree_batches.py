@@ -16,6 +16,7 @@ from seqkit.io.trees import Tree, parse_tree
 from seqkit.text.corpus import TokenCorpus, corpus_from_tokens
 from seqkit.text.features import TokenGraph
 from seqkit.training.batching import sorted_batches
+from seqkit.training.graph import graph
 from seqkit.training.token_batches import Tensors, signature, token_tensors, token_vectors
 
 _BATCH = 256
@@ -387,4 +388,4 @@ def _reader(model, tensors: Tensors):
         hidden = model.read(vectors, forest.child_counts, forest.levels)
         return forest.nodes, tf.nn.softmax(model.outputs(hidden))
 
-    return tf.function(read, input_signature=[signature(tensors), _ROWS], autograph=False)
+    return graph(read, signature(tensors), _ROWS)
