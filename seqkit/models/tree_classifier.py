@@ -102,7 +102,7 @@ class TreeReader(TextModel):
             training: Whether dropout is active.
 
         Returns:
-            Tensor [nodes, units]. Nodes are in breadth-first order, see `seqkit.cells.recursive.TreeCell.read`.
+            Tensor [nodes, units]. Nodes are in breadth-first order, see `seqkit.cells.tree.TreeCell.read`.
         """
         leaves = self.cell.leaves(self.input_dropout(vectors, training=training))
         return self.cell.hidden(self.cell.read(leaves, child_counts, levels, training=training))
