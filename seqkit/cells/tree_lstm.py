@@ -5,8 +5,8 @@ from __future__ import annotations
 import keras
 import tensorflow as tf
 
-from seqkit.cells.recursive import TreeCell
 from seqkit.cells.scan import weight_gradient
+from seqkit.cells.tree import TreeCell
 
 
 class _TreeLSTMCell(TreeCell):
@@ -67,7 +67,7 @@ class BinaryTreeLSTMCell(_TreeLSTMCell):
     ``W`` is ``kernel``, gates side by side in the order u, i, o; ``U`` is ``recurrent_kernel``, the rows of h_1 before
     those of h_2, gates in the order u, i, o, f_1, f_2; ``b`` is ``bias`` in this order too. ``tanh`` is ``activation``.
 
-    Args: as for `seqkit.cells.recursive.TreeCell`.
+    Args: as for `seqkit.cells.tree.TreeCell`.
     """
 
     gates = 5
@@ -127,7 +127,7 @@ class ChildSumTreeLSTMCell(_TreeLSTMCell):
     ``W`` is ``kernel``, gates side by side in the order u, i, o; ``U`` is ``recurrent_kernel`` and ``b`` is ``bias``,
     gates in the order u, i, o, f. ``tanh`` is ``activation``.
 
-    Args: as for `seqkit.cells.recursive.TreeCell`.
+    Args: as for `seqkit.cells.tree.TreeCell`.
     """
 
     most_children = None

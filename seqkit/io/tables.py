@@ -2,17 +2,16 @@
 
 from __future__ import annotations
 
-import csv
 import json
 import os
 import re
 import sys
-import threading
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
 from seqkit.errors import DataError, FormatError, ParameterError
+from seqkit.io.delimited import quoted_rows, split_rows
 from seqkit.io.lines import Source, read_lines, source_name
 
 Label = str | int | float | bool
@@ -23,7 +22,6 @@ _LABEL_NAMES = ("label", "class", "sentiment", "target", "y")
 _ENDINGS = {".csv": "csv", ".tsv": "tsv", ".jsonl": "jsonl", ".ndjson": "jsonl", ".parquet": "parquet"}
 _DELIMITERS = {"csv": ",", "tsv": "\t"}
 _BATCH = 1024  # rows of Parquet in memory at once
-_LONG = 1 << 16  # characters of a record from which on the csv module's limit is watched; its default is twice that
 
 
 class TableRow(NamedTuple):
@@ -146,7 +144,7 @@ def iter_table(
     elif kind == "parquet":
         records = _parquet_records(path_or_file)
     else:
-        read = _quoted_rows if (kind == "csv" if quotes is None else quotes) else _split_rows
+        read = quoted_rows if (kind == "csv" if quotes is None else quotes) else split_rows
         rows = read(path_or_file, delimiter or _DELIMITERS[kind], encoding)
         records = _delimited_records(source_name(path_or_file), rows, text_column, label_column, header)
     return _rows(source_name(path_or_file), records, text_column, label_column, delimited)
@@ -369,68 +367,6 @@ def _check_distinct(names: Sequence[str], name: str, line: int | None, hint: str
     for index, column in enumerate(names):
         if column in names[:index]:
             raise FormatError(name, line, f"two columns have the name {column!r}. Rename one.{hint}")
-
-
-def _split_rows(source: Source, delimiter: str, encoding: str) -> Iterator[tuple[int, list[str]]]:
-    for number, line in read_lines(source, encoding):
-        if line:
-            yield number, line.split(delimiter)
-
-
-def _quoted_rows(source: Source, delimiter: str, encoding: str) -> Iterator[tuple[int, list[str]]]:
-    name, limit, first = source_name(source), _FieldLimit(), 1
-    reader = csv.reader(limit.watched(read_lines(source, encoding)), delimiter=delimiter, strict=True)
-    while True:
-        try:
-            values = next(reader, None)
-        except csv.Error as error:
-            raise FormatError(
-                name,
-                first,
-                f"the record that begins here is not CSV ({error}). A field with a quote, a delimiter or a line end in "
-                "it needs quotes around it, and the quote is written twice; quotes=False reads quotes as they are.",
-            ) from error
-        finally:
-            limit.restore()
-        if values is None:
-            return
-        if values:
-            yield first, values
-        first = reader.line_num + 1
-
-
-class _FieldLimit:
-    """Lifts the csv module's limit on fields, which belongs to the whole process, while a long record is read."""
-
-    _lock = threading.Lock()
-    _holders = 0
-    _former = 0
-
-    def __init__(self):
-        self._length, self._holds = 0, False
-
-    def watched(self, lines: Iterator[tuple[int, str]]) -> Iterator[str]:
-        for _, line in lines:
-            self._length += len(line) + 1
-            if not self._holds and self._length > min(_LONG, csv.field_size_limit()):
-                self._lift()
-            yield line + "\n"
-
-    def _lift(self) -> None:
-        with _FieldLimit._lock:
-            if not _FieldLimit._holders:
-                _FieldLimit._former = csv.field_size_limit((1 << 31) - 1)  # the most that a C long holds everywhere
-            _FieldLimit._holders += 1
-        self._holds = True
-
-    def restore(self) -> None:
-        self._length = 0
-        if self._holds:
-            self._holds = False
-            with _FieldLimit._lock:
-                _FieldLimit._holders -= 1
-                if not _FieldLimit._holders:
-                    csv.field_size_limit(_FieldLimit._former)
 
 
 def _json_records(source: Source, encoding: str) -> Iterator[tuple[int, dict[str, Any]]]:

@@ -50,16 +50,17 @@ class NGramVotes(keras.layers.Layer):
         self.config = dict(
             vocabulary_size=vocabulary_size, outputs=outputs, rows=rows, longest=longest, dropout=dropout, seed=seed
         )
+        # One key at least, so that there is something to look into.
+        self.num_keys = max(rows, 1)
         self.seed_generator = keras.random.SeedGenerator(seed) if dropout else None
 
     def build(self, input_shape=None):
         """Make the table."""
         c = self.config
-        # One row at least, so that there is something to look into.
         self.keys = self.add_weight(
-            shape=(max(c["rows"], 1),), initializer="ones", dtype="int64", name="keys", trainable=False
+            shape=(self.num_keys,), initializer="ones", dtype="int64", name="keys", trainable=False
         )
-        shape = (c["vocabulary_size"] + max(c["rows"], 1), c["outputs"])
+        shape = (c["vocabulary_size"] + self.num_keys, c["outputs"])
         self.table = self.add_weight(shape=shape, initializer="zeros", name="table")
         self.gain = self.add_weight(shape=(), initializer="ones", name="gain")
         self.bias = self.add_weight(shape=(c["outputs"],), initializer="zeros", name="bias")
@@ -82,7 +83,7 @@ class NGramVotes(keras.layers.Layer):
         found, row = [ids], ids
         for n in range(2, c["longest"] + 1):
             key = row[:, :-1] * size + ids[:, n - 1 :]
-            place = tf.minimum(tf.searchsorted(keys, tf.reshape(key, [-1])), max(c["rows"], 1) - 1)
+            place = tf.minimum(tf.searchsorted(keys, tf.reshape(key, [-1])), self.num_keys - 1)
             known = tf.reshape(tf.gather(keys, place), tf.shape(key)) == key
             known &= (row[:, :-1] > 1) & (ids[:, n - 1 :] > 1)
             row = tf.where(known, size + tf.cast(tf.reshape(place, tf.shape(key)), tf.int64), 0)
@@ -94,7 +95,7 @@ class NGramVotes(keras.layers.Layer):
             keep = keras.random.uniform(tf.shape(rows), seed=self.seed_generator) >= c["dropout"]
             rows = tf.where(keep, rows, 0)
         votes = rows > 1
-        width = size + max(c["rows"], 1)
+        width = size + self.num_keys
         pairs, _ = tf.unique(tf.boolean_mask(texts * width + rows, votes))
         texts, rows = pairs // width, pairs % width
         values = tf.cast(tf.gather(tf.convert_to_tensor(self.table), rows), tf.float32)

@@ -9,7 +9,8 @@ from seqkit.errors import DataError, ParameterError
 from seqkit.layers.ngram_votes import NGramVotes
 from seqkit.layers.pooling import POOLINGS
 from seqkit.layers.sequence_heads import LINKS, JordanReadout, PooledHead
-from seqkit.models.sequence_model import SequenceModel, is_integer
+from seqkit.models.sequence_model import SequenceModel
+from seqkit.models.text_model import is_integer
 
 
 @keras.saving.register_keras_serializable("seqkit")

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
-from numbers import Integral, Real
+from collections.abc import Mapping, Sequence
+from numbers import Real
 
 import keras
 import numpy as np
@@ -15,10 +15,10 @@ from seqkit.errors import DataError, ParameterError
 from seqkit.layers.dropout import SequenceDropout
 from seqkit.layers.language_objective import LanguageObjective
 from seqkit.layers.recurrent import RecurrentStack
-from seqkit.layers.token_encoder import TokenEncoder
+from seqkit.models.text_model import TextModel
 
 
-class SequenceModel(keras.Model):
+class SequenceModel(TextModel):
     """A model that turns tokens into vectors, reads them with recurrent layers, and leaves the rest to a head.
 
     A subclass makes its ``head`` from ``head_dim`` in ``__init__`` and says by ``per_step`` whether there is a target
@@ -33,8 +33,9 @@ class SequenceModel(keras.Model):
 
     per_step = True
     running_pooling = None  # see `seqkit.models.classifier.SequenceReader`
-    #: What `compile` calls the model in its errors.
-    kind = "model"
+    cells = CELL_NAMES
+    integers: Mapping[str, int] = {"units": 1, "layers": 1, "language_words": 2, "input_dim": 1}
+    shares = ("dropout", "recurrent_dropout")
 
     def __init__(
         self,
@@ -65,30 +66,10 @@ class SequenceModel(keras.Model):
         seed: int | None = None,
         **kwargs,
     ):
-        super().__init__(**kwargs)
-        self.config = {k: v for k, v in locals().items() if k not in ("self", "kwargs", "__class__")}
-        self.config["feature_sizes"] = list(feature_sizes)
-        self._check()
+        super().__init__(locals(), **kwargs)
         self.encoder = None
         if input_dim is None:
-            self.encoder = TokenEncoder(
-                vocabulary_size,
-                word_dim,
-                vector_rows=vector_rows,
-                vector_dim=vector_dim,
-                characters=characters if char_encoder else 0,
-                char_encoder=char_encoder or "cnn",
-                char_dim=char_dim,
-                char_units=char_units,
-                feature_sizes=feature_sizes,
-                feature_dim=feature_dim,
-                word_dropout=word_dropout,
-                rare_from=rare_from,
-                seed=self._seed(1),
-                dtype=self.dtype_policy,
-                name="encoder",
-            )
-            self.encoder.build()
+            self.encoder = self._make_encoder()
             input_dim = self.encoder.output_dim
         self.input_dropout = SequenceDropout(
             dropout, locked=False, seed=self._seed(2), dtype=self.dtype_policy, name="input_dropout"
@@ -133,56 +114,17 @@ class SequenceModel(keras.Model):
         self.loss_tracker = keras.metrics.Mean(name="loss")
         self.built = True
 
-    def _seed(self, part: int) -> int | None:
-        """Return the seed of one part of the model."""
-        seed = self.config["seed"]
-        return None if seed is None else seed * 100_003 + 10_007 * part
-
     def _check(self):
+        super()._check()
         c = self.config
-        if c["cell"] not in CELL_NAMES:
-            raise ParameterError(f"cell={c['cell']!r} is not known. Expected one of: {', '.join(CELL_NAMES)}.")
-        if c["input_dim"] is None and not is_integer(c["vocabulary_size"], 2):
-            raise ParameterError(
-                f"vocabulary_size={c['vocabulary_size']!r} must be at least 2 (0 pads, 1 is the unknown word); "
-                "or give input_dim= for sequences of vectors."
-            )
-        for names, minimum in (
-            (("units", "layers", "word_dim", "char_dim", "char_units", "feature_dim"), 1),
-            (("language_words",), 2),
-            (("input_dim", "rare_from"), 1),
-            (("vector_rows", "vector_dim", "characters", "seed"), 0),
-        ):
-            for name in names:
-                optional = name in ("input_dim", "rare_from", "seed") and c[name] is None
-                if not optional and not is_integer(c[name], minimum):
-                    raise ParameterError(f"{name}={c[name]!r} must be an integer of at least {minimum}.")
-        if not all(is_integer(size, 1) for size in c["feature_sizes"]):
-            raise ParameterError(f"feature_sizes={c['feature_sizes']!r} must be integers of at least 1.")
-        if bool(c["vector_rows"]) != bool(c["vector_dim"]):
-            raise ParameterError(
-                f"vector_rows={c['vector_rows']!r} and vector_dim={c['vector_dim']!r} go together: "
-                "the size of a table of pretrained vectors. Give both or neither."
-            )
         weight = c["language_model"]
         if not isinstance(weight, Real) or not 0 <= weight < math.inf:
             raise ParameterError(f"language_model={weight!r} must be a number of at least 0.")
-        check_shares(dropout=c["dropout"], recurrent_dropout=c["recurrent_dropout"])
-        check_shares(closed=True, word_dropout=c["word_dropout"])
         for name, known in (("initial_state", ("zeros", "learned")), ("char_encoder", ("cnn", "rnn", None))):
             if c[name] not in known:
                 raise ParameterError(
                     f"{name}={c[name]!r} is not known. Expected one of: {', '.join(map(repr, known))}."
                 )
-        try:
-            keras.activations.get(c["activation"])
-        except ValueError:
-            raise ParameterError(
-                f"activation={c['activation']!r} is not known. Expected the name of a Keras activation, such as 'tanh'."
-            ) from None
-
-    def build(self, input_shape=None):
-        """Do nothing: all weights exist from the start."""
 
     def encode(self, inputs, training=False):
         """Return what the head reads, and lengths.
@@ -209,12 +151,7 @@ class SequenceModel(keras.Model):
             # What stands at padding has no influence; were it NaN, it would still reach the gradients as 0 · NaN.
             vectors = tf.where(tf.sequence_mask(lengths, tf.shape(vectors)[1])[..., None], vectors, 0)
             return vectors, None, lengths, inputs.get("initial_state")
-        for name, needed in (("characters", self.encoder.char_encoder), ("features", self.config["feature_sizes"])):
-            if needed and name not in inputs:
-                raise DataError(
-                    f"This model reads {name}: its input must be a dict with 'words' and {name!r}, "
-                    f"got {', '.join(map(repr, inputs))} only. Add {name!r}, or build the model without them."
-                )
+        self._check_given(inputs, "'words' and {!r}")
         words = tf.cast(inputs["words"], tf.int32)
         if lengths is None:  # up to the last id that is not padding
             lengths = tf.reduce_max(tf.where(words > 0, tf.range(1, tf.shape(words)[1] + 1), 0), 1)
@@ -318,23 +255,7 @@ class SequenceModel(keras.Model):
         encoded = self.read(vectors, lengths, initial_state, training=training)
         return self.answer("probabilities", encoded, lengths, words)[0]
 
-    # Keras' fit and evaluate. The loss is a property of the head, so that `compile` needs none.
-
-    def compile(self, optimizer="adam", loss=None, loss_weights=None, metrics=None, weighted_metrics=None, **options):
-        """Set the optimizer, and what else ``keras.Model.compile`` takes but losses and metrics."""
-        given = dict(loss=loss, loss_weights=loss_weights, metrics=metrics, weighted_metrics=weighted_metrics)
-        for name, value in given.items():
-            if value is not None:
-                raise ParameterError(
-                    f"{name}={value!r} would have no effect: a {self.kind} brings its own loss and metric, over real "
-                    f"steps only. Leave {name}= out."
-                )
-        super().compile(optimizer, **options)
-
-    def compile_from_config(self, config):
-        """Compile as the saved model was; Keras leaves that to models with a ``compile`` of their own."""
-        self.compile(**keras.saving.deserialize_keras_object(config))
-        self.optimizer.build(self.trainable_variables)
+    # Keras' fit and evaluate.
 
     def measure(self, encoded, lengths, words, targets):
         """Return a score of a batch, averaged over what it counts, and how many that are; see ``score_tracker``."""
@@ -368,22 +289,6 @@ class SequenceModel(keras.Model):
         self.loss_tracker.update_state(loss, sample_weight=tf.size(lengths))
         self.score_tracker.update_state(score, sample_weight=count)
         return {metric.name: metric.result() for metric in self.metrics}
-
-    def get_config(self):
-        """Return what `from_config` needs."""
-        return {**super().get_config(), **self.config}
-
-
-def is_integer(value: object, minimum: int) -> bool:
-    """Whether a value is an integer of at least ``minimum``."""
-    return isinstance(value, Integral) and not isinstance(value, bool) and value >= minimum
-
-
-def check_shares(closed: bool = False, **shares: object) -> None:
-    """Raise if one of the named numbers is not in [0, 1); 1 itself is one if ``closed``."""
-    for name, value in shares.items():
-        if not isinstance(value, Real) or not (0 <= value < 1 or (closed and value == 1)):
-            raise ParameterError(f"{name}={value!r} must be a number in [0, 1{']' if closed else ')'}.")
 
 
 def _weighted_mean(losses: tf.Tensor, sample_weight) -> tf.Tensor:

@@ -11,7 +11,8 @@ import tensorflow as tf
 from seqkit.errors import ParameterError
 from seqkit.layers.jordan import JordanHead
 from seqkit.layers.tag_heads import CRFHead, SoftmaxHead
-from seqkit.models.sequence_model import SequenceModel, check_shares, is_integer
+from seqkit.models.sequence_model import SequenceModel
+from seqkit.models.text_model import check_shares, is_integer
 from seqkit.tags import transition_masks
 
 

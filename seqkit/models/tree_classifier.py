@@ -2,28 +2,32 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 import keras
 import tensorflow as tf
 
 from seqkit.cells.recursive import RecursiveCell
 from seqkit.cells.tree_lstm import BinaryTreeLSTMCell, ChildSumTreeLSTMCell
-from seqkit.errors import DataError, ParameterError
-from seqkit.layers.token_encoder import TokenEncoder
-from seqkit.models.sequence_model import check_shares, is_integer
+from seqkit.errors import ParameterError
+from seqkit.models.text_model import TextModel
 
 #: Recurrences over trees, by name.
 TREE_CELLS = {"binary_lstm": BinaryTreeLSTMCell, "child_sum_lstm": ChildSumTreeLSTMCell, "recursive": RecursiveCell}
 
 
 @keras.saving.register_keras_serializable("seqkit")
-class TreeReader(keras.Model):
+class TreeReader(TextModel):
     """The model that `build_tree_classifier` makes; its arguments are theirs.
 
     Called on a batch of trees it gives probabilities [nodes, classes], and so does ``predict``; those of the roots come
     first. ``fit`` needs no loss: the model brings its own.
     """
+
+    cells = TREE_CELLS
+    integers: Mapping[str, int] = {"classes": 1, "units": 1}
+    kind = "tree classifier"
+    brings = "loss and metrics, over labelled nodes"
 
     def __init__(
         self,
@@ -48,43 +52,22 @@ class TreeReader(keras.Model):
         seed: int | None = None,
         **kwargs,
     ):
-        super().__init__(**kwargs)
-        self.config = {k: v for k, v in locals().items() if k not in ("self", "kwargs", "__class__")}
-        self.config["feature_sizes"] = list(feature_sizes)
-        self._check()
+        super().__init__(locals(), **kwargs)
         self.supports_jit = False  # a batch of trees has no fixed size
-        seeds = [None if seed is None else seed * 100_003 + 10_007 * part for part in range(1, 7)]
         shared = dict(dtype=self.dtype_policy)
-        self.encoder = TokenEncoder(
-            vocabulary_size,
-            word_dim,
-            vector_rows=vector_rows,
-            vector_dim=vector_dim,
-            characters=characters if char_encoder else 0,
-            char_encoder=char_encoder or "cnn",
-            char_dim=char_dim,
-            char_units=char_units,
-            feature_sizes=feature_sizes,
-            feature_dim=feature_dim,
-            word_dropout=word_dropout,
-            rare_from=rare_from,
-            seed=seeds[0],
-            **shared,
-            name="encoder",
-        )
-        self.encoder.build()
-        self.input_dropout = keras.layers.Dropout(dropout, seed=seeds[1], **shared, name="input_dropout")
+        self.encoder = self._make_encoder()
+        self.input_dropout = keras.layers.Dropout(dropout, seed=self._seed(2), **shared, name="input_dropout")
         self.cell = TREE_CELLS[cell](
             units,
             activation=activation,
-            kernel_initializer=keras.initializers.GlorotUniform(seeds[2]),
-            recurrent_initializer=keras.initializers.GlorotUniform(seeds[3]),
+            kernel_initializer=keras.initializers.GlorotUniform(self._seed(3)),
+            recurrent_initializer=keras.initializers.GlorotUniform(self._seed(4)),
             **shared,
             name="cell",
         )
         self.cell.build((None, self.encoder.output_dim))
-        self.output_dropout = keras.layers.Dropout(dropout, seed=seeds[4], **shared, name="output_dropout")
-        start = keras.initializers.GlorotUniform(seeds[5])
+        self.output_dropout = keras.layers.Dropout(dropout, seed=self._seed(5), **shared, name="output_dropout")
+        start = keras.initializers.GlorotUniform(self._seed(6))
         self.dense = keras.layers.Dense(classes, kernel_initializer=start, **shared, name="outputs")
         self.dense.build((None, units))
         self.loss_tracker = keras.metrics.Mean(name="loss")
@@ -93,50 +76,14 @@ class TreeReader(keras.Model):
         self.built = True
 
     def _check(self):
+        super()._check()
         c = self.config
-        if c["cell"] not in TREE_CELLS:
-            raise ParameterError(f"cell={c['cell']!r} is not known. Expected one of: {', '.join(TREE_CELLS)}.")
-        if not is_integer(c["vocabulary_size"], 2):
-            raise ParameterError(
-                f"vocabulary_size={c['vocabulary_size']!r} must be at least 2 (0 pads, 1 is the unknown word)."
-            )
-        for names, minimum in (
-            (("classes", "units", "word_dim", "char_dim", "char_units", "feature_dim", "rare_from"), 1),
-            (("vector_rows", "vector_dim", "characters", "seed"), 0),
-        ):
-            for name in names:
-                optional = name in ("rare_from", "seed") and c[name] is None
-                if not optional and not is_integer(c[name], minimum):
-                    raise ParameterError(f"{name}={c[name]!r} must be an integer of at least {minimum}.")
-        if not all(is_integer(size, 1) for size in c["feature_sizes"]):
-            raise ParameterError(f"feature_sizes={c['feature_sizes']!r} must be integers of at least 1.")
-        if bool(c["vector_rows"]) != bool(c["vector_dim"]):
-            raise ParameterError(
-                f"vector_rows={c['vector_rows']!r} and vector_dim={c['vector_dim']!r} go together: "
-                "the size of a table of pretrained vectors. Give both or neither."
-            )
-        check_shares(dropout=c["dropout"])
-        check_shares(closed=True, word_dropout=c["word_dropout"])
         if c["char_encoder"] not in ("cnn", "rnn", None):
             raise ParameterError(f"char_encoder={c['char_encoder']!r} is not known. Expected 'cnn', 'rnn' or None.")
-        try:
-            keras.activations.get(c["activation"])
-        except ValueError:
-            raise ParameterError(
-                f"activation={c['activation']!r} is not known. Expected the name of a Keras activation, such as 'tanh'."
-            ) from None
-
-    def build(self, input_shape=None):
-        """Do nothing: all weights exist from the start."""
 
     def embed(self, inputs, training=False):
         """Return the vectors of leaves [leaves, dim] from what `call` takes."""
-        for name, needed in (("characters", self.encoder.char_encoder), ("features", self.config["feature_sizes"])):
-            if needed and name not in inputs:
-                raise DataError(
-                    f"This model reads {name}: its input must be a dict with {name!r} too, got "
-                    f"{', '.join(map(repr, inputs))} only. Add {name!r}, or build the model without them."
-                )
+        self._check_given(inputs, "{!r} too")
         character_vectors = features = None
         if self.encoder.char_encoder:
             characters = tf.cast(inputs["characters"], tf.int32)
@@ -155,7 +102,7 @@ class TreeReader(keras.Model):
             training: Whether dropout is active.
 
         Returns:
-            Tensor [nodes, units]. Nodes are in breadth-first order, see `seqkit.cells.recursive.TreeCell.read`.
+            Tensor [nodes, units]. Nodes are in breadth-first order, see `seqkit.cells.tree.TreeCell.read`.
         """
         leaves = self.cell.leaves(self.input_dropout(vectors, training=training))
         return self.cell.hidden(self.cell.read(leaves, child_counts, levels, training=training))
@@ -201,22 +148,6 @@ class TreeReader(keras.Model):
 
     # Keras' fit and evaluate, on batches of trees.
 
-    def compile(self, optimizer="adam", loss=None, loss_weights=None, metrics=None, weighted_metrics=None, **options):
-        """Set the optimizer, and what else ``keras.Model.compile`` takes but losses and metrics."""
-        given = dict(loss=loss, loss_weights=loss_weights, metrics=metrics, weighted_metrics=weighted_metrics)
-        for name, value in given.items():
-            if value is not None:
-                raise ParameterError(
-                    f"{name}={value!r} would have no effect: a tree classifier brings its own loss and metrics, over "
-                    f"labelled nodes only. Leave {name}= out."
-                )
-        super().compile(optimizer, **options)
-
-    def compile_from_config(self, config):
-        """Compile as the saved model was; Keras leaves that to models with a ``compile`` of their own."""
-        self.compile(**keras.saving.deserialize_keras_object(config))
-        self.optimizer.build(self.trainable_variables)
-
     @property
     def metrics(self):
         """Running means: of the loss per tree, and of the share of labelled roots and nodes that are right."""
@@ -255,10 +186,6 @@ class TreeReader(keras.Model):
         if sample_weight is not None:
             losses *= tf.cast(sample_weight, losses.dtype)
         return tf.math.divide_no_nan(tf.reduce_sum(losses), tf.cast(inputs["levels"][1], losses.dtype))
-
-    def get_config(self):
-        """Return what `from_config` needs."""
-        return {**super().get_config(), **self.config}
 
 
 def build_tree_classifier(vocabulary_size: int = 0, classes: int = 2, *, cell: str = "binary_lstm", **options):

@@ -10,7 +10,7 @@ _SPACE = r"[ \t\r\n\x{b}\x{c}]+"
 
 
 class BreadthFirst(NamedTuple):
-    """The nodes of a batch of trees, depth by depth; see `seqkit.cells.recursive.TreeCell.read`.
+    """The nodes of a batch of trees, depth by depth; see `seqkit.cells.tree.TreeCell.read`.
 
     Parameters
     ----------

@@ -76,29 +76,6 @@ def pad_flat(flat: tf.Tensor, positions: tf.Tensor, real: tf.Tensor) -> tf.Tenso
     return tf.where(real, tf.gather(flat, positions), tf.zeros([], flat.dtype))
 
 
-def encode_rows(model, tensors: Tensors, rows: tf.Tensor):
-    """Run a model's encoder over rows of a data set, in prediction.
-
-    Parameters
-    ----------
-    model : seqkit.models.tagger.Tagger
-        The model.
-    tensors : dict
-        From `token_tensors` or `vector_tensors`; ``character_vectors`` [types, units] may stand for ``characters``.
-    rows : tf.Tensor
-        Row numbers, int32 [batch].
-
-    Returns
-    -------
-    encoded : tf.Tensor
-        What the head reads, [batch, time, dim].
-    positions, real, lengths : tf.Tensor
-        As `gather_rows` gives them.
-    """
-    vectors, _, positions, real, lengths = embed_rows(model, tensors, rows)
-    return model.read(vectors, lengths), positions, real, lengths
-
-
 def embed_rows(model, tensors: Tensors, rows: tf.Tensor, training: bool = False):
     """Return vectors [batch, time, dim] and word ids [batch, time] (or None) of rows, then as `gather_rows`."""
     positions, real, lengths = gather_rows(tensors, rows)
@@ -111,7 +88,10 @@ def embed_rows(model, tensors: Tensors, rows: tf.Tensor, training: bool = False)
 
 
 def token_vectors(encoder, tensors: Tensors, types: tf.Tensor, training: bool = False) -> tf.Tensor:
-    """Return vectors [batch, time, dim] of the tokens whose type numbers are ``types``."""
+    """Return vectors [batch, time, dim] of the tokens whose type numbers are ``types``.
+
+    Among the tensors ``character_vectors`` [types, units], computed beforehand, may stand for ``characters``.
+    """
     character_vectors = None
     if "character_vectors" in tensors:
         character_vectors = tf.gather(tensors["character_vectors"], types)

@@ -262,7 +262,7 @@ def tree_tensors(data: TreeCorpus, graph: TokenGraph) -> Tensors:
 
 
 class Forest(NamedTuple):
-    """A batch of trees in breadth-first order, see `seqkit.cells.recursive.TreeCell.read`; all int32.
+    """A batch of trees in breadth-first order, see `seqkit.cells.tree.TreeCell.read`; all int32.
 
     Parameters
     ----------

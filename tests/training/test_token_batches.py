@@ -9,7 +9,7 @@ from seqkit.models import build_tagger
 from seqkit.text.corpus import corpus_from_tokens
 from seqkit.text.features import TokenGraph, TokenVocabulary, learn_vocabulary
 from seqkit.training.token_batches import (
-    encode_rows,
+    embed_rows,
     gather_rows,
     pad_flat,
     signature,
@@ -26,6 +26,12 @@ def data():
     vocabulary = learn_vocabulary(corpus.types, corpus.counts, min_feature_count=1)
     graph = TokenGraph(vocabulary)
     return corpus, graph, token_tensors(corpus, graph)
+
+
+def encode_rows(model, tensors, rows):
+    """What the recurrent layers make of rows in prediction; which steps are real; lengths."""
+    vectors, _, _, real, lengths = embed_rows(model, tensors, rows)
+    return model.read(vectors, lengths), real, lengths
 
 
 def by_hand(graph, rows, time, longest):
@@ -99,7 +105,7 @@ def test_encoding_rows_equals_the_models_own_input(data, char_encoder):
         lambda tensors, rows: encode_rows(model, tensors, rows),
         input_signature=[signature(tensors), tf.TensorSpec([None], tf.int32)],
     )
-    encoded, _, real, lengths = function(tensors, tf.constant(rows))
+    encoded, real, lengths = function(tensors, tf.constant(rows))
     np.testing.assert_array_equal(lengths, expected_lengths)
     keep = real.numpy()[..., None]
     np.testing.assert_allclose(np.where(keep, encoded, 0), np.where(keep, expected, 0), atol=1e-6)
@@ -116,7 +122,7 @@ def test_sequences_of_vectors():
     sequences = [rng.normal(size=(n, 3)) for n in (2, 0, 4)]
     tensors = vector_tensors(sequences, 3)
     model = build_tagger(tags=2, input_dim=3, units=2, seed=0)
-    encoded, _, real, lengths = encode_rows(model, tensors, tf.constant([2, 0, 1]))
+    encoded, real, lengths = encode_rows(model, tensors, tf.constant([2, 0, 1]))
     assert lengths.numpy().tolist() == [4, 2, 0]
     padded = keras.utils.pad_sequences([sequences[i] for i in (2, 0, 1)], 4, "float32", padding="post")
     expected, _ = model.encode({"vectors": padded, "lengths": lengths})
