@@ -7,6 +7,7 @@ from sklearn.base import ClassifierMixin
 from sklearn.metrics import accuracy_score
 from sklearn.utils._param_validation import StrOptions
 
+from seqkit.errors import DataError, ParameterError
 from seqkit.estimators.class_labels import (
     INDICATOR,
     SETS,
@@ -275,6 +276,8 @@ class SequenceClassifier(ClassifierMixin, SequenceReaderEstimator):
             learned = learn_classes(values, self.target_kind_)
             if classes is not None:
                 learned = learn_classes(as_targets(classes, len(classes), "classes"), SINGLE, "classes")
+            if not len(learned):
+                raise DataError("No sequence of y has a class: there is nothing to learn. Give classes that occur.")
             self.classes_ = learned
         elif classes is not None:
             class_numbers(as_targets(classes, len(classes), "classes"), SINGLE, self.classes_, "classes")
@@ -289,14 +292,14 @@ class SequenceClassifier(ClassifierMixin, SequenceReaderEstimator):
     def _model_options(self) -> dict:
         return super()._model_options() | dict(classes=len(self.classes_), multilabel=self.target_kind_ != SINGLE)
 
-    def _vote_start(self, words, lengths, targets, keys):
+    def _vote_start(self, words, lengths, targets, weights, keys):
         from seqkit.layers.ngram_votes import naive_bayes
 
         given = (words, lengths, self.vocabulary_.n_words, int(self.ngrams), keys)
         if targets.ndim == 1:
-            return naive_bayes(*given, np.eye(len(self.classes_))[targets])
+            return naive_bayes(*given, weights[:, None] * np.eye(len(self.classes_))[targets])
         # Each label against its absence.
-        pairs = [naive_bayes(*given, np.stack([column, 1 - column], 1)) for column in targets.T]
+        pairs = [naive_bayes(*given, weights[:, None] * np.stack([c, 1 - c], 1)) for c in targets.T]
         return np.stack([2 * pair[:, 0] for pair in pairs], 1)
 
     def _evaluation(self, held_out, tensors):
@@ -323,9 +326,15 @@ class SequenceClassifier(ClassifierMixin, SequenceReaderEstimator):
 
         head = self.model_.head
         if not partial:
+            if self.calibrate and (held_out is None or not len(held_out.rows)):
+                raise ParameterError(
+                    "calibrate=True needs a validation part, to fit the temperature on: give validation_data, or a "
+                    f"validation_fraction that leaves some of the {len(data)} sequences; it is "
+                    f"{self.validation_fraction}."
+                )
             head.temperature.assign(1.0)
         super()._train(data, targets, weights, held_out, epochs, partial)
-        if self.calibrate and held_out is not None and len(held_out.rows):
+        if self.calibrate and not partial:
             outputs = self._rows(held_out.data, "outputs", held_out.rows)
             head.temperature.assign(fit_temperature(outputs, held_out.targets[held_out.rows]))
 

@@ -253,9 +253,10 @@ class SequenceRegressor(RegressorMixin, SequenceReaderEstimator):
         if values.shape[1] != self.n_outputs_:
             raise DataError(f"{name} must have {self.n_outputs_} values for each sequence, got {values.shape[1]}.")
 
-    def _start(self, data, targets):
-        super()._start(data, targets)
-        mean, deviation = targets.mean(0, np.float64), targets.std(0, dtype=np.float64)
+    def _start(self, data, targets, weights):
+        super()._start(data, targets, weights)
+        mean = np.average(targets, 0, weights)
+        deviation = np.sqrt(np.average(np.square(targets - mean), 0, weights))
         self.model_.head.target_mean.assign(mean)
         self.model_.head.target_deviation.assign(np.where(deviation > 0, deviation, 1.0))
 

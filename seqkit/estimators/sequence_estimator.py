@@ -67,6 +67,7 @@ class SequenceEstimator(BaseSequenceEstimator):
     _plain_state = ("input_kind_", "history_", "n_features_in_", "data_fingerprint_", "_seed", "_table_width")
     #: Function of `seqkit.models` that makes the model.
     _builder: str
+    _target_per_step = True  # or per node; else one for each sequence
 
     def _fit_targets(self, y, data, fresh: bool, classes=None) -> np.ndarray:
         """Check y and return it as numbers; learn what classes there are where ``fresh``."""
@@ -98,12 +99,12 @@ class SequenceEstimator(BaseSequenceEstimator):
             data = self._read(X, fresh=fresh)
             weights = check_sample_weight(sample_weight, len(data))
             _check_table(data)
-            targets = self._fit_targets(y, data, fresh)
+            data, targets, weights = self._of_weight(data, self._fit_targets(y, data, fresh), weights)
             if not data.lengths.sum():
                 raise DataError("X holds no tokens at all: there is nothing to fit.")
             self._check_class_weight(fresh)
             if fresh:
-                self._start(data, targets)
+                self._start(data, targets, weights)
             self._train(data, targets, weights, self._held_out(validation_data, data, targets), self.epochs)
         return self
 
@@ -120,10 +121,10 @@ class SequenceEstimator(BaseSequenceEstimator):
             weights = check_sample_weight(sample_weight, len(data))
             if fresh and not data.lengths.sum() and classes is None:
                 raise DataError("The first call of partial_fit needs data with tokens, or classes=.")
-            targets = self._fit_targets(y, data, fresh, classes)
+            data, targets, weights = self._of_weight(data, self._fit_targets(y, data, fresh, classes), weights)
             self._check_class_weight(fresh)
             if fresh:
-                self._start(data, targets)
+                self._start(data, targets, weights)
             if data.lengths.sum():
                 self._train(data, targets, weights, None, epochs=1, partial=True)
         return self
@@ -132,12 +133,22 @@ class SequenceEstimator(BaseSequenceEstimator):
     def _unchanged_on_error(self):
         """Leave an estimator whose fit fails as it was before."""
         before = dict(self.__dict__)
+        weights = self.model_.get_weights() if hasattr(self, "model_") else None
         try:
             yield
         except Exception:
             self.__dict__.clear()
             self.__dict__.update(before)
+            if weights is not None:
+                self.model_.set_weights(weights)
             raise
+
+    def _of_weight(self, data, targets, weights) -> tuple:
+        """Leave out the sequences that weigh nothing, so that nothing is learned from them."""
+        kept = np.flatnonzero(weights)
+        if len(kept) == len(data):
+            return data, targets, weights
+        return data.take(kept), targets[data.positions(kept) if self._target_per_step else kept], weights[kept]
 
     def _tensors(self, data) -> dict:
         """Hold checked sequences as the tensors that the graph functions of training and prediction take."""
@@ -164,7 +175,7 @@ class SequenceEstimator(BaseSequenceEstimator):
             )
         return data
 
-    def _start(self, data, targets, corpus=None) -> None:
+    def _start(self, data, targets, weights, corpus=None) -> None:
         """Learn the vocabulary, from ``corpus`` if that is not the data's own, and make a fresh model."""
         self.input_kind_ = "vectors" if data.kind == "vectors" else "tokens"
         self._seed = self._draw_seed()
@@ -195,7 +206,7 @@ class SequenceEstimator(BaseSequenceEstimator):
             options |= self._text_options(data) | dict(language_model=float(self.language_model))
         self._make_model(options, matrix)
         if self.input_kind_ == "vectors" and data.lengths.sum():
-            self.model_.standardize(np.concatenate(data.vectors))
+            self.model_.standardize(np.concatenate(data.vectors), np.repeat(weights, data.lengths))
 
     def _make_model(self, options: dict, matrix: np.ndarray | None) -> None:
         """Build a fresh model, with the pretrained vectors of `_learn_vocabulary` if there are some."""
@@ -280,7 +291,7 @@ class SequenceEstimator(BaseSequenceEstimator):
         if getattr(self, "class_weight", None) is None:
             return None
         if train_rows is not None:
-            targets = targets[data.positions(train_rows) if self.model_.per_step else train_rows]
+            targets = targets[data.positions(train_rows) if self._target_per_step else train_rows]
         if targets.ndim == 2:  # a column for each class: each class of a sequence is an item
             targets = np.nonzero(targets)[1]
         return check_class_weight(self.class_weight, self.classes_, targets)

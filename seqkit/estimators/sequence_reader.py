@@ -32,6 +32,7 @@ class SequenceReaderEstimator(SequenceEstimator):
         "batch_size": [Interval(Integral, 1, None, closed="left"), StrOptions({"auto"})],
     }
 
+    _target_per_step = False
     _plain_state = (*SequenceEstimator._plain_state, "pretraining_")
 
     def _model_options(self) -> dict:
@@ -60,14 +61,14 @@ class SequenceReaderEstimator(SequenceEstimator):
         ids = TokenGraph(self.vocabulary_)(data.corpus.types)["words"]
         return tf.gather(ids, data.corpus.index).numpy()
 
-    def _start(self, data, targets):
+    def _start(self, data, targets, weights):
         self.__dict__.pop("pretraining_", None)
         unlabelled, corpus = self._unlabelled(data), None
         if unlabelled is not None and unlabelled is not data:
             from seqkit.text.corpus import join_corpora
 
             corpus = join_corpora(data.corpus, unlabelled.corpus)
-        super()._start(data, targets, corpus)
+        super()._start(data, targets, weights, corpus)
         if unlabelled is not None:
             from seqkit.training.pretraining import pretrain
 
@@ -82,7 +83,8 @@ class SequenceReaderEstimator(SequenceEstimator):
                 self.model_.votes.keys.assign(keys)
             # Of the rows that are trained on: what is held out must not tell its classes.
             rows = np.arange(len(data)) if held_out is None or held_out.train_rows is None else held_out.train_rows
-            start = self._vote_start(words[data.positions(rows)], data.lengths[rows], targets[rows], keys)
+            words = words[data.positions(rows)]
+            start = self._vote_start(words, data.lengths[rows], targets[rows], weights[rows], keys)
             if start is not None:
                 self.model_.votes.table.assign(start)
         super()._train(data, targets, weights, held_out, epochs, partial)
@@ -107,8 +109,8 @@ class SequenceReaderEstimator(SequenceEstimator):
             )
         return texts
 
-    def _vote_start(self, words, lengths, targets, keys) -> np.ndarray | None:
-        """Return what the n-grams' votes begin with, given word ids, lengths and targets of texts; None for zeros."""
+    def _vote_start(self, words, lengths, targets, weights, keys) -> np.ndarray | None:
+        """Return what the n-grams' votes begin with, given word ids and so on of texts; None for zeros."""
         return None
 
     def _batch_rows(self, rows) -> int:

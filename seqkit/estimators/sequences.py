@@ -50,6 +50,13 @@ class Sequences:
         starts = np.cumsum(self.lengths)[rows] - lengths
         return np.repeat(starts - before, lengths) + np.arange(lengths.sum())
 
+    def take(self, rows: np.ndarray) -> Sequences:
+        """Return some of the sequences."""
+        if self.vectors is not None:
+            vectors = [self.vectors[i] for i in rows]
+            return Sequences(self.kind, self.lengths[rows], vectors=vectors, width=self.width)
+        return Sequences(self.kind, self.lengths[rows], self.corpus.take(rows, self.positions(rows)))
+
     def fingerprint_parts(self) -> list:
         """Return what tells this data from other data."""
         if self.vectors is not None:

@@ -306,7 +306,7 @@ class TreeClassifier(ClassifierMixin, SequenceEstimator):
 
         return data_tensors(self, data)
 
-    def _start(self, data, targets) -> None:
+    def _start(self, data, targets, weights) -> None:
         self._seed = self._draw_seed()
         matrix = self._learn_vocabulary(data.corpus)
         options = dict(

@@ -186,14 +186,16 @@ class SequenceModel(TextModel):
         outputs = self.recurrent.each_layer(vectors, lengths, initial_state, training)
         return [*outputs, self.output_dropout(outputs[-1], training=training)]
 
-    def standardize(self, vectors) -> None:
+    def standardize(self, vectors, weights=None) -> None:
         """Learn mean and deviation of the vectors that the model will read.
 
         Args:
             vectors: Array [n, dim].
+            weights: How much each counts, array [n]; None for all alike.
         """
         vectors = np.asarray(vectors, np.float64)
-        mean, deviation = vectors.mean(0), vectors.std(0)
+        mean = np.average(vectors, 0, weights)
+        deviation = np.sqrt(np.average(np.square(vectors - mean), 0, weights))
         self.input_mean.assign(mean)
         self.input_deviation.assign(np.where(deviation > 1e-6 * np.maximum(np.abs(mean), 1e-6), deviation, 1.0))
 

@@ -38,6 +38,11 @@ class TokenCorpus:
         """How often each type occurs."""
         return np.bincount(self.index, minlength=len(self.types))
 
+    def take(self, rows: np.ndarray, positions: np.ndarray) -> TokenCorpus:
+        """Return some sentences, given where their tokens stand, with the types that occur in them."""
+        types, index = tf.unique(self.index[positions])  # in order of first occurrence
+        return TokenCorpus(tf.gather(self.types, types), index.numpy(), self.lengths[rows])
+
 
 def corpus_from_tokens(sentences: Sequence[Sequence[str]], name: str = "X") -> TokenCorpus:
     """Index lists of tokens.

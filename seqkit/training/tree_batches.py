@@ -78,6 +78,19 @@ class TreeCorpus:
         """Return the nodes of some trees, one tree after the other."""
         return _ranges(self.starts[rows], self.counts[rows])
 
+    def take(self, rows: np.ndarray) -> TreeCorpus:
+        """Return some of the trees."""
+        ends = np.cumsum(self.lengths)
+        nodes, tokens = self.positions(rows), _ranges((ends - self.lengths)[rows], self.lengths[rows])
+        return TreeCorpus(
+            self.corpus.take(rows, tokens),
+            self.child_counts[nodes],
+            self.depths[nodes],
+            self.counts[rows],
+            self.labels,
+            self.label_index[nodes],
+        )
+
     def meanings(self, label_map: dict | None = None) -> list:
         """Return what each of the distinct labels stands for, by default itself; None for nothing, as the empty one."""
         if label_map is None:

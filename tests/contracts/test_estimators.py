@@ -18,7 +18,8 @@ from sklearn.exceptions import NotFittedError
 from sklearn.utils import estimator_checks
 
 import seqkit
-from seqkit.errors import InputTypeError, ParameterError, SeqkitError
+from seqkit.errors import InputTypeError, ParameterError, SeqkitError, TrainingError
+from seqkit.training.loop import TrainingLoop
 
 
 def test_every_estimator_has_an_example():
@@ -190,7 +191,16 @@ def test_nothing_and_no_data(fitted):
             estimator.predict(bad)
 
 
-def test_a_failed_fit_changes_nothing(fitted):
+def raising(error):
+    """Return a function that raises."""
+
+    def fail(*_):
+        raise error
+
+    return fail
+
+
+def test_a_failed_fit_changes_nothing(fitted, monkeypatch):
     """Neither one refused for its data nor one refused when training was to begin."""
     estimator, (parameters, X, y) = copy.deepcopy(fitted.estimator), fitted.example
     before, answer = state_of(estimator).keys(), answers(estimator.predict(X))
@@ -199,10 +209,24 @@ def test_a_failed_fit_changes_nothing(fitted):
         with pytest.raises(SeqkitError):
             estimator.fit(X, **arguments)
         assert state_of(estimator).keys() == before and answers(estimator.predict(X)) == answer
+    # Nor one that fails when a pass has changed the weights.
+    before = probabilities(estimator, X)
+    monkeypatch.setattr(TrainingLoop, "_score", raising(TrainingError("no more")))
+    with pytest.raises(TrainingError, match="no more"):
+        estimator.set_params(warm_start=True, optimizer="adam").fit(X, y)
+    for p, q in zip(before, probabilities(estimator, X), strict=True):
+        np.testing.assert_array_equal(p, q)
     fresh = type(estimator)(**{**parameters, "optimizer": "none such"})
     with pytest.raises(ParameterError, match="none such"):
         fresh.fit(X, y)
     assert not hasattr(fresh, "model_")
+
+
+def test_nothing_is_learned_from_what_weighs_nothing(fitted):
+    estimator, (_, X, y) = fitted
+    other = clone(estimator).fit(X[::-1] + X, y[::-1] + y, sample_weight=[0] * len(X) + [1] * len(X))
+    for p, q in zip(probabilities(estimator, X), probabilities(other, X), strict=True):
+        np.testing.assert_array_equal(p, q)
 
 
 def test_bad_lengths_name_the_place(fitted):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import datetime
 import warnings
 
 import numpy as np
@@ -117,6 +118,45 @@ def test_balanced_weights_of_several_classes_a_sequence(monkeypatch):
     np.testing.assert_allclose(seen[0]["class_weights"], [4 / (2 * 3), 4 / (2 * 1)])
 
 
+def test_weights_count_in_the_votes_too():
+    """With next to no training, the start of the votes decides."""
+    X, y = [["good"], ["bad"]] * 20, ["p", "n"] * 5 + ["n", "p"] * 15
+    options = dict(ngrams=1, epochs=1, learning_rate=1e-9, validation_fraction=None)
+    assert make(**options).fit(X, y).predict([["good"]]) == ["n"]
+    weights = [1] * 10 + [0.01] * 30
+    assert make(**options).fit(X, y, sample_weight=weights).predict([["good"]]) == ["p"]
+
+
+@pytest.mark.parametrize("y", [[1, "a"] * 3, [datetime.date(2026, 1, 1), datetime.date(2026, 1, 2)] * 3])
+def test_score_of_any_classes(y):
+    X = [["a"], ["b"]] * 3
+    classifier = make(epochs=60, learning_rate=0.05).fit(X, y)
+    assert classifier.score(X, y) == 1.0
+    assert classifier.score(X, [*y[:5], "none of them"]) == 5 / 6
+
+
+def test_a_column_of_a_table_holds_texts(reviews):
+    X, y = reviews
+    texts = np.array([" ".join(x) for x in X], object)
+    classifier = make(epochs=1).fit(texts, y)
+    column = make(epochs=1).fit(texts[:, None], y)
+    np.testing.assert_array_equal(column.predict_proba(texts[:, None]), classifier.predict_proba(texts))
+
+
+def test_calibration_needs_a_validation_part(reviews):
+    with pytest.raises(ParameterError, match="validation_fraction"):
+        make(calibrate=True, validation_fraction=None).fit(*reviews)
+
+
+def test_every_class_is_trained_on():
+    X, y = [["a"], ["b"], ["c"]] * 10, [0, 1, 1] * 10
+    y[4] = 2  # the only one
+    classifier = make(validation_fraction=0.3, epochs=1)
+    for seed in range(5):
+        part = classifier.set_params(random_state=seed).fit(X, y)._random_part(classifier._read(X), np.array(y))
+        assert 4 in part.train_rows and len(part.rows) == 9
+
+
 def test_tempered_probabilities_suit_the_validation_part(reviews):
     X, y = reviews
     noisy = [("good", "bad")[label == "good"] if i % 5 == 0 else label for i, label in enumerate(y)]
@@ -217,7 +257,7 @@ def test_attention_and_explanations(reviews):
 def test_values():
     """Of any unit, one or several; a column of values stays a column."""
     X, _ = signs(200)
-    y = 1e4 + 300 * X[:, :, 0].sum(1)
+    y = 1.7e9 + 10 * X[:, :, 0].sum(1)
     options = {**FAST, "units": 16, "epochs": 40, "dropout": 0.0}
     regressor = SequenceRegressor(**options).fit(X, y)
     assert regressor.score(X, y) > 0.9 and regressor.predict(X[:3]).shape == (3,)

@@ -142,6 +142,12 @@ def test_label_map_leaves_labels_out():
         make(label_map={"9": "pos"}).fit(trees)
 
 
+def test_blanks_are_those_of_the_export(tmp_path):
+    assert make().fit(["(1\v(0 a) (1 b))", "(0\fc)"] * 3).export(tmp_path / "trees").name == "1"
+    with pytest.raises(DataError, match="more than one token"):
+        make().fit(["(1 (0 a\vq) (1 b))"])
+
+
 def test_weights_of_trees_classes_and_roots(monkeypatch):
     from seqkit.training import fitting
 
