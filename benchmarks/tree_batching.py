@@ -4,6 +4,7 @@
 
 Every contender takes full training steps (forward, backward, optimizer) of the same network from the same data:
 
+- ``PyTorch``: one tree a step, node by node, as implementations there do it; see ``peers/torch_tree.py``.
 - ``node by node``: one tree a step, and in it one node after the other, as a recursive program does it. The network is
   the same; levels of one node each are what makes it so.
 - ``one tree``: one tree a step, all nodes of one depth at once.
@@ -19,11 +20,17 @@ import argparse
 import datetime
 import os
 import statistics
+import sys
 import time
+from pathlib import Path
 
 import numpy as np
 import tensorflow as tf
 
+if __package__ in (None, ""):  # run as a file: make `benchmarks` and an uninstalled `seqkit` importable
+    sys.path[0] = str(Path(__file__).resolve().parents[1])
+
+from benchmarks.peers.torch_tree import training_step as training_step_in_torch
 from seqkit import TreeClassifier
 from seqkit.datasets.texts import load_trees
 from seqkit.models.tree_classifier import TREE_CELLS, TreeReader
@@ -46,9 +53,10 @@ def main() -> None:
     tf.config.threading.set_inter_op_parallelism_threads(options.threads)
 
     classifier = TreeClassifier(options.cell, units=options.units, random_state=0)
-    data = classifier._read(load_trees("sst_trees", "train"), fresh=True)
+    trees = load_trees("sst_trees", "train")
+    data = classifier._read(trees, fresh=True)
     targets = classifier._fit_targets(None, data, fresh=True)
-    classifier._start(data, targets)
+    classifier._start(data, targets, np.ones(len(data)))
     tensors = data_tensors(classifier, data)
     constants = {"targets": tf.constant(targets), "node_weights": tf.ones(len(targets))}
     batched = training_step(classifier, tensors, constants, tree_losses)
@@ -57,9 +65,11 @@ def main() -> None:
         "one tree": (batched, 1),
         **{f"batch of {n}": (batched, n) for n in options.batch},
     }
+    if options.cell == "binary_lstm":
+        contenders["PyTorch"] = (one_by_one(training_step_in_torch(trees, options.units, threads=options.threads)), 1)
     order = np.random.default_rng(0).permutation(len(data)).astype(np.int32)
     for step, size in contenders.values():
-        step(tf.constant(order[:size]))
+        step(order[:size])
     speeds: dict[str, list[float]] = {name: [] for name in contenders}
     for _ in range(options.rounds):
         for name, (step, size) in contenders.items():
@@ -68,14 +78,17 @@ def main() -> None:
     parameters = classifier.model_.count_params()
     print(f"{datetime.date.today()}  sst_trees, {options.cell}, {parameters:,} parameters, {options.threads} thread(s)")
     print(f"load {os.getloadavg()[0]:.1f} on {os.cpu_count()} cores")
-    print("| contender | trees/s | ÷ one tree | ÷ node by node |")
-    print("|---|---|---|---|")
+    others = [name for name, (_, size) in contenders.items() if size == 1]
+    print(f"| contender | trees/s | {' | '.join(f'÷ {other}' for other in others)} |")
+    print("|---" * (2 + len(others)) + "|")
     for name, values in speeds.items():
-        ratios = [
-            statistics.median(a / b for a, b in zip(values, speeds[other], strict=True))
-            for other in ("one tree", "node by node")
-        ]
-        print(f"| {name} | {statistics.median(values):,.0f} | {ratios[0]:.1f} | {ratios[1]:.1f} |")
+        ratios = [statistics.median(a / b for a, b in zip(values, speeds[other], strict=True)) for other in others]
+        print(f"| {name} | {statistics.median(values):,.0f} | {' | '.join(f'{ratio:.1f}' for ratio in ratios)} |")
+
+
+def one_by_one(step):
+    """Return a step that takes rows, of one that takes a row."""
+    return lambda rows: [step(row) for row in rows.tolist()]
 
 
 def training_step(classifier: TreeClassifier, tensors, constants, losses):
@@ -93,7 +106,7 @@ def training_step(classifier: TreeClassifier, tensors, constants, losses):
         apply_gradients(optimizer, gradients, model.trainable_variables, classifier.gradient_clip)
         return loss
 
-    return lambda rows: step(tensors, constants, rows)
+    return lambda rows: step(tensors, constants, tf.constant(rows)).numpy()
 
 
 def losses_node_by_node(model: TreeReader, tensors, targets, rows):
@@ -130,7 +143,7 @@ def trees_per_second(step, size: int, order: np.ndarray, seconds: float) -> floa
     done, began = 0, time.perf_counter()
     while (spent := time.perf_counter() - began) < seconds:
         rows = order[np.arange(done, done + size) % len(order)]
-        step(tf.constant(rows)).numpy()
+        step(rows)
         done += size
     return done / spent
 
