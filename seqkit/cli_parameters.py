@@ -11,7 +11,7 @@ import importlib
 import inspect
 import json
 import re
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Annotated, Any, NamedTuple
 
@@ -118,7 +118,14 @@ def read_config(path: Path, parameters: Mapping[str, Parameter]) -> dict[str, An
     return values
 
 
-def estimator_command(target: str) -> type[TyperCommand]:
+class _Choice(NamedTuple):
+    """An estimator that a command can take."""
+
+    title: str
+    parameters: dict[str, Parameter]
+
+
+def estimator_command(target: str, **variants: str) -> type[TyperCommand]:
     """Make a command class that adds a flag for every parameter of an estimator.
 
     Use it as ``@app.command(cls=estimator_command("seqkit:SequenceTagger"))`` on a function that takes a
@@ -128,27 +135,34 @@ def estimator_command(target: str) -> type[TyperCommand]:
     ----------
     target : str
         Where the estimator is, as ``"module:name"``.
+    **variants : str
+        Other estimators by the switch that takes them: with ``trees="seqkit:TreeClassifier"``, where the function's
+        own flag ``--trees`` is on, the parameters are those of that estimator.
     """
 
     class EstimatorCommand(TyperCommand):
-        _parameters: dict[str, Parameter] | None = None
+        _choices: dict[str | None, _Choice] | None = None
 
         def get_params(self, ctx):
-            """Add the estimator's flags on first use."""
-            if self._parameters is None:
-                module, _, name = target.partition(":")
-                with hushed():
-                    found = estimator_parameters(getattr(importlib.import_module(module), name))
+            """Add the estimators' flags on first use."""
+            if self._choices is None:
                 taken = {parameter.name for parameter in self.params}
-                self._parameters = {key: value for key, value in found.items() if key not in taken}
-                self.params = [*self.params, *_options(self._parameters)]
+                self._choices = {}
+                for switch, where in {None: target, **variants}.items():
+                    module, _, name = where.partition(":")
+                    with hushed():
+                        found = estimator_parameters(getattr(importlib.import_module(module), name))
+                    self._choices[switch] = _Choice(name, {key: p for key, p in found.items() if key not in taken})
+                self.params = [*self.params, *_options(self._choices)]
             return super().get_params(ctx)
 
         def invoke(self, ctx):
             """Move the flags' values to where `given_parameters` finds them."""
             # The flags are no arguments of the function; it asks for them through the context.
-            given = {name: ctx.params.pop(name) for name in self._parameters or {}}
-            ctx.meta[_META] = (self._parameters, given)
+            names = dict.fromkeys(name for choice in self._choices.values() for name in choice.parameters)
+            given = {name: ctx.params.pop(name) for name in names}
+            switch = next((name for name in variants if ctx.params[name]), None)
+            ctx.meta[_META] = (self._choices, switch, given)
             return super().invoke(ctx)
 
     return EstimatorCommand
@@ -156,40 +170,71 @@ def estimator_command(target: str) -> type[TyperCommand]:
 
 def given_parameters(ctx: typer.Context, config: Path | None = None) -> dict[str, Any]:
     """Collect the parameters a user set: those of the YAML file, then the flags, which win."""
-    parameters, flags = ctx.meta[_META]
+    choices, switch, flags = ctx.meta[_META]
+    title, parameters = choices[switch]
     values = read_config(config, parameters) if config is not None else {}
     for name, value in flags.items():
-        if value is not None:
-            values[name] = value if isinstance(value, bool) else parse_value(value, parameters[name].type)
+        if value is None:
+            continue
+        if name not in parameters:
+            raise ParameterError(_misplaced(name, title, choices))
+        values[name] = value if isinstance(value, bool) else parse_value(value, parameters[name].type)
     return values
 
 
-def _options(parameters: Mapping[str, Parameter]) -> list:
+def _misplaced(name: str, title: str, choices: Mapping[str | None, _Choice]) -> str:
+    """Say of a flag that the chosen estimator does not have which one does."""
+    switch, choice = next((key, choice) for key, choice in choices.items() if name in choice.parameters)
+    remedy = "Leave it out" if switch is None else f"Add {_flag(switch)}, or leave it out"
+    return f"{_flag(name)} is a parameter of {choice.title}, not of {title}, which is trained here. {remedy}."
+
+
+def _options(choices: Mapping[str | None, _Choice]) -> list:
     """Let Typer itself make the options, from a function whose signature is written here."""
 
     def holder(**values):
         """Never called."""
 
     signature = []
-    for parameter in parameters.values():
-        flag = "--" + parameter.name.replace("_", "-")
-        switch = isinstance(parameter.default, bool)
+    for name in dict.fromkeys(name for choice in choices.values() for name in choice.parameters):
+        having = {switch: choice.parameters[name] for switch, choice in choices.items() if name in choice.parameters}
+        parameter = next(iter(having.values()))
+        flag = _flag(name)
+        is_switch = isinstance(parameter.default, bool)
+        allowed = _by_choice(having, _allowed)
         option = typer.Option(
-            f"{flag}/--no-{flag[2:]}" if switch else flag,
-            help=_help(parameter),
-            show_default=_shown(parameter.default),
-            metavar=None if switch else _metavar(parameter.type),
-            rich_help_panel=_PANEL,
+            f"{flag}/--no-{flag[2:]}" if is_switch else flag,
+            help=f"{parameter.help} Choices: {allowed}." if allowed else parameter.help,
+            show_default=_by_choice(having, lambda found: _shown(found.default)),
+            metavar=None if is_switch else _metavar(parameter.type),
+            rich_help_panel=_panel(having, choices),
         )
-        annotation = Annotated[(bool if switch else str) | None, option]
-        signature.append(
-            inspect.Parameter(parameter.name, inspect.Parameter.KEYWORD_ONLY, default=None, annotation=annotation)
-        )
+        annotation = Annotated[(bool if is_switch else str) | None, option]
+        signature.append(inspect.Parameter(name, inspect.Parameter.KEYWORD_ONLY, default=None, annotation=annotation))
     holder.__signature__ = inspect.Signature(signature)
     holder.__annotations__ = {}
     app = typer.Typer(add_completion=False)
     app.command()(holder)
     return list(typer.main.get_command(app).params)
+
+
+def _flag(name: str) -> str:
+    return "--" + name.replace("_", "-")
+
+
+def _panel(having: Mapping[str | None, Parameter], choices: Mapping[str | None, _Choice]) -> str:
+    """Title of the part of the help that a parameter belongs to, by the estimators that have it."""
+    if len(having) == len(choices):
+        return _PANEL
+    word, named = ("without", set(choices) - set(having)) if None in having else ("with", set(having))
+    return f"{_PANEL}: only {word} {' and '.join(map(_flag, sorted(named)))}"
+
+
+def _by_choice(having: Mapping[str | None, Parameter], shown: Callable[[Parameter], str]) -> str:
+    """What is shown of a parameter; where the estimators that have it differ, for each."""
+    (_, text), *others = ((switch, shown(parameter)) for switch, parameter in having.items())
+    differing = [(switch, other) for switch, other in others if other not in (text, "")]
+    return text + "".join(f"; with {_flag(switch)}: {other}" for switch, other in differing)
 
 
 def _shown(default: Any) -> str:
@@ -206,7 +251,6 @@ def _metavar(kind: str) -> str:
     return "WORD"
 
 
-def _help(parameter: Parameter) -> str:
+def _allowed(parameter: Parameter) -> str:
     choices = re.search(r"\{(.*?)\}", parameter.type)
-    allowed = " Choices: " + choices[1].replace('"', "").replace("'", "") + "." if choices else ""
-    return parameter.help + allowed
+    return choices[1].replace('"', "").replace("'", "") if choices else ""

@@ -1,8 +1,20 @@
 from __future__ import annotations
 
-import pytest
+from pathlib import Path
+from typing import Annotated
 
-from seqkit.cli_parameters import estimator_parameters, parse_numpydoc, parse_value, read_config
+import pytest
+import typer
+from typer.testing import CliRunner
+
+from seqkit.cli_parameters import (
+    estimator_command,
+    estimator_parameters,
+    given_parameters,
+    parse_numpydoc,
+    parse_value,
+    read_config,
+)
 from seqkit.errors import ParameterError
 
 
@@ -31,6 +43,45 @@ class Estimator:
 
     def __init__(self, units=200, *, cell="lstm", rate=1e-3, decay=None, vectors=None, undocumented=True):
         pass
+
+
+class Other:
+    """Another, of which a switch speaks.
+
+    Parameters
+    ----------
+    units : int, default 150
+        Size of a node.
+    cell : {"tree"}, default "tree"
+        The recurrence.
+    node_labels : bool, default True
+        Whether nodes count.
+    """
+
+    def __init__(self, units=150, cell="tree", node_labels=True):
+        pass
+
+
+@pytest.fixture
+def command():
+    """Run a command with two estimators; return the parameters it got, or the whole result if it failed."""
+    app = typer.Typer(add_completion=False)
+    got = {}
+
+    @app.command(cls=estimator_command(f"{__name__}:Estimator", other=f"{__name__}:Other"))
+    def train(
+        context: typer.Context,
+        config: Annotated[Path | None, typer.Option()] = None,
+        other: Annotated[bool, typer.Option("--other")] = False,
+    ) -> None:
+        got.update(given_parameters(context, config))
+
+    def run(*arguments):
+        got.clear()
+        result = CliRunner().invoke(app, list(arguments), env={"COLUMNS": "200", "TERM": "dumb"})
+        return result if result.exception or "--help" in arguments else dict(got)
+
+    return run
 
 
 def test_parameters_come_from_the_signature_and_the_docstring():
@@ -105,3 +156,28 @@ def test_config_errors_name_the_file(tmp_path, content, message):
     with pytest.raises(ParameterError, match=message) as caught:
         read_config(file, estimator_parameters(Estimator))
     assert str(file) in str(caught.value)
+
+
+def test_a_switch_takes_another_estimator(command, tmp_path):
+    assert command("--units", "3", "--cell", "gru") == {"units": 3, "cell": "gru"}
+    assert command("--other", "--units", "3", "--no-node-labels") == {"units": 3, "node_labels": False}
+    file = tmp_path / "p.yaml"
+    file.write_text("node_labels: false")
+    assert command("--other", "--config", str(file)) == {"node_labels": False}
+    assert "unknown parameter 'node_labels'" in str(command("--config", str(file)).exception)
+
+
+def test_a_flag_of_the_other_estimator_is_an_error(command):
+    error = command("--node-labels").exception
+    assert isinstance(error, ParameterError) and "Add --other, or leave it out" in str(error)
+    error = command("--other", "--rate", "1").exception
+    assert "--rate is a parameter of Estimator, not of Other" in str(error)
+
+
+def test_help_tells_the_estimators_apart(command):
+    text = command("--help").output
+    assert "Choices: lstm, gru; with --other: tree." in text and "(200; with --other: 150)" in text
+    common, first, second = (
+        text.index(f"Model and training{rest}") for rest in (" ", ": only without", ": only with ")
+    )
+    assert common < text.index("--cell") < first < text.index("--rate") < second < text.index("--node-labels")
