@@ -12,6 +12,7 @@ from typing import Any
 
 from seqkit.console import console, entity_text, import_tensorflow, is_terminal
 from seqkit.errors import FormatError, ParameterError
+from seqkit_pipelines.records import with_answer
 
 TAGGED_FORMATS = ("auto", "conll", "conllu", "jsonl")
 INPUT_FORMATS = ("auto", "text", "conll", "jsonl")
@@ -90,7 +91,8 @@ def tag_items(tagger: Any, items: Iterable[Item], chunk: int = 4096) -> Iterator
     Yields
     ------
     dict
-        ``text``, ``tokens``, ``tags``, ``entities`` (character offsets), and the fields that came with the item.
+        ``text``, ``tokens``, ``tags``, ``entities`` (character offsets), and the fields that came with the item; see
+        `seqkit_pipelines.records.with_answer` for those that have one of these names.
     """
     for is_text, group in groupby(items, key=lambda item: isinstance(item[0], str)):
         answers = partial(_tag_texts, chunk=chunk) if is_text else _tag_tokens
@@ -169,7 +171,7 @@ def space_offsets(tokens: Sequence[str]) -> tuple[list[int], list[int]]:
 def _tag_texts(tagger: Any, items: Iterator[Item], chunk: int) -> Iterator[dict[str, Any]]:
     while batch := list(islice(items, chunk)):
         for found, (_, fields) in zip(tagger.tag([text for text, _ in batch]), batch, strict=True):
-            yield {**fields, **found}
+            yield with_answer(fields, found)
 
 
 def _tag_tokens(tagger: Any, items: Iterator[Item]) -> Iterator[dict[str, Any]]:
@@ -184,7 +186,7 @@ def _tag_tokens(tagger: Any, items: Iterator[Item]) -> Iterator[dict[str, Any]]:
         words, fields = pending.popleft()
         text = " ".join(words)
         entities = entities_of(tags, text, *space_offsets(words), tagger.scheme_)
-        yield {**fields, "text": text, "tokens": words, "tags": list(tags), "entities": entities}
+        yield with_answer(fields, {"text": text, "tokens": words, "tags": list(tags), "entities": entities})
 
 
 def _json_item(path: str, number: int, line: str) -> Item:
