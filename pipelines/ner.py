@@ -15,6 +15,7 @@ import typer
 from seqkit.cli_parameters import estimator_command, given_parameters
 from seqkit.console import console, entity_text, import_tensorflow, is_terminal, note
 from seqkit.errors import ExportError, ParameterError
+from seqkit_pipelines.model_folders import check_output
 from seqkit_pipelines.tagging_files import (
     entities_of,
     read_items,
@@ -65,8 +66,7 @@ def train(
     from seqkit import SequenceTagger
 
     parameters = given_parameters(context, config)
-    if output.exists() and not overwrite:
-        raise ParameterError(f"{output}: exists already. Choose another --output, or add --overwrite.")
+    check_output(output, overwrite)
     columns = {"delimiter": delimiter, "token_column": token_column, "tag_column": tag_column}
     data = {
         name: read_tagged(path, format, **columns)
@@ -109,7 +109,11 @@ def predict(
     file: Annotated[Path, typer.Argument(metavar="[FILE]", help="What to tag; - is standard input.")] = Path("-"),
     output: Annotated[Path, typer.Option("--output", "-o", help="Where to write; - is standard output.")] = Path("-"),
     output_format: Annotated[
-        Literal["auto", "conll", "jsonl", "text"], typer.Option(help="auto goes by OUTPUT's ending, else text.")
+        Literal["auto", "conll", "jsonl", "text"],
+        typer.Option(
+            help="auto goes by OUTPUT's ending, else text. jsonl keeps the input's fields; those that the answer has "
+            "too (tags, entities) become input_tags, input_entities."
+        ),
     ] = "auto",
     input_format: Annotated[
         Literal["auto", "text", "conll", "jsonl"],

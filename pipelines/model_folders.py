@@ -1,0 +1,59 @@
+"""Folders of saved models, checked before the slow work that needs them."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+from typing import Any
+
+from seqkit.console import import_tensorflow
+from seqkit.errors import ModelFileError, ParameterError
+
+
+def check_output(output: Path, overwrite: bool) -> None:
+    """Raise if a model could not be saved there: before training, not after it.
+
+    Parameters
+    ----------
+    output : Path
+        Folder to save to.
+    overwrite : bool
+        Whether a saved model may be replaced.
+    """
+    if output.exists():
+        if not overwrite:
+            raise ParameterError(f"{output}: exists already. Choose another --output, or add --overwrite.")
+        if not output.is_dir() or (not (output / "config.json").exists() and any(output.iterdir())):
+            raise ParameterError(
+                f"{output} holds something else than a saved model, which --overwrite leaves alone. Choose another "
+                "--output."
+            )
+    above = next(folder for folder in output.absolute().parents if folder.exists())
+    if not above.is_dir() or not os.access(above, os.W_OK):
+        raise ParameterError(f"{output}: {above} is no folder that can be written to. Choose another --output.")
+
+
+def saved_class(model: Path, *allowed: str) -> str:
+    """Return the class of a saved estimator; one that is not allowed is an error.
+
+    Parameters
+    ----------
+    model : Path
+        Folder that an estimator's ``save`` wrote.
+    *allowed : str
+        Names of classes.
+    """
+    from seqkit.export.manifest import read_manifest
+
+    found = read_manifest(model).get("class")
+    if found not in allowed:
+        raise ModelFileError(f"{model} holds {found or 'no estimator'}, expected a {' or a '.join(allowed)}.")
+    return found
+
+
+def load_model(model: Path) -> Any:
+    """Load a saved estimator of any class."""
+    import seqkit
+
+    import_tensorflow()
+    return seqkit.load(model)
