@@ -15,7 +15,8 @@ import typer
 from seqkit.cli_parameters import estimator_command, given_parameters
 from seqkit.console import import_tensorflow, is_terminal, note
 from seqkit.errors import ParameterError
-from seqkit_pipelines.text_files import classify_texts, read_labelled, read_texts, write_answers
+from seqkit_pipelines.model_folders import check_output, load_model, saved_class
+from seqkit_pipelines.text_files import TWO_GRADES, classify_texts, read_labelled, read_texts, write_answers
 
 app = typer.Typer(
     help="Sentiment (or any other classes of texts): train, evaluate, predict, export.",
@@ -42,11 +43,14 @@ Header = Annotated[
 ]
 Grades = Annotated[
     int | None,
-    typer.Option(min=2, max=2, help="2: two grades of five (0 and 1 against 3 and 4; 2 is left out)."),
+    typer.Option(
+        help="Classes are grades 0 to 4. 5: as they are; 2: two of them (0 and 1 against 3 and 4; 2 is left out).",
+        show_default="any classes",
+    ),
 ]
 
 
-@app.command(cls=estimator_command("seqkit:SequenceClassifier"))
+@app.command(cls=estimator_command("seqkit:SequenceClassifier", trees="seqkit:TreeClassifier"))
 def train(
     context: typer.Context,
     train: Annotated[Path, typer.Argument(metavar="TRAIN", help="Labelled texts to learn from.")],
@@ -62,24 +66,47 @@ def train(
     label_column: LabelColumn = None,
     header: Header = None,
     grades: Grades = None,
+    trees: Annotated[
+        bool,
+        typer.Option(
+            "--trees",
+            help="Learn from parse trees with a TreeClassifier, the labels of all nodes included. Without it, a file "
+            "of trees gives the words of each, and the label of its root.",
+        ),
+    ] = False,
+    pretrain_on: Annotated[
+        Path | None,
+        typer.Option(
+            help="File of texts without labels for --pretrain: one a line, or a table.", show_default="those of TRAIN"
+        ),
+    ] = None,
 ) -> None:
     """Train a classifier on a file or folder, report on dev (and test), and save it."""
-    from seqkit import SequenceClassifier
+    from seqkit import SequenceClassifier, TreeClassifier
 
-    parameters = given_parameters(context, config)
-    if output.exists() and not overwrite:
-        raise ParameterError(f"{output}: exists already. Choose another --output, or add --overwrite.")
+    parameters = _with_text_keys(given_parameters(context, config))
+    if trees and grades == 2:
+        if parameters.get("label_map") is not None:
+            raise ParameterError("--label-map and --grades 2 both say what labels stand for. Leave one of them out.")
+        parameters["label_map"] = TWO_GRADES
+    if pretrain_on is not None:
+        if trees:
+            raise ParameterError("--pretrain-on is for a model of texts, which --trees does not train. Leave one out.")
+        parameters["pretrain"] = [text for text, _ in read_texts(pretrain_on, text_column=text_column, header=header)]
+    check_output(output, overwrite)
     columns = {"text_column": text_column, "label_column": label_column, "header": header, "grades": grades}
     data = {
-        name: read_labelled(path, format, **columns)
+        name: read_labelled(path, format, trees=trees, label_map=parameters.get("label_map"), **columns)
         for name, path in (("train", train), ("dev", dev), ("test", test))
         if path is not None
     }
     note("  ".join(f"{name}: {len(texts):,} texts" for name, (texts, _) in data.items()))
 
     import_tensorflow()
-    classifier = SequenceClassifier(**parameters)
+    classifier = (TreeClassifier if trees else SequenceClassifier)(**parameters)
     classifier.fit(*data["train"], validation_data=data.get("dev"))
+    if pretrain_on is not None:
+        classifier.set_params(pretrain=True)  # or the model's folder would hold all these texts
     classifier.save(output)
     for name in ("dev", "test"):
         if name in data:
@@ -98,9 +125,17 @@ def evaluate(
     grades: Grades = None,
 ) -> None:
     """Score a model on a labelled file: accuracy, and precision, recall and F1 by class."""
-    classifier = _load(model)
+    trees = _reads_trees(model)
+    classifier = load_model(model)
     texts, labels = read_labelled(
-        file, format, text_column=text_column, label_column=label_column, header=header, grades=grades
+        file,
+        format,
+        trees=trees,
+        text_column=text_column,
+        label_column=label_column,
+        header=header,
+        grades=grades,
+        label_map=classifier.label_map if trees else None,
     )
     typer.echo(_report(classifier, texts, labels))
 
@@ -114,18 +149,28 @@ def predict(
         bool, typer.Option("--explain", help="Say how much each token speaks for the class, by leaving it out.")
     ] = False,
     output_format: Annotated[
-        Literal["auto", "text", "jsonl"], typer.Option(help="auto goes by OUTPUT's ending, else text.")
+        Literal["auto", "text", "jsonl"],
+        typer.Option(
+            help="auto goes by OUTPUT's ending, else text. jsonl keeps the input's fields; those that the answer has "
+            "too (label, probabilities) become input_label, input_probabilities."
+        ),
     ] = "auto",
     input_format: Annotated[
         Literal["auto", "text", "csv", "tsv", "jsonl", "parquet", "trees"],
-        typer.Option(help="text: one a line; auto looks at the name and the beginning."),
+        typer.Option(
+            help="text: one a line; auto looks at the name and the beginning (of a stream: text). A model of trees "
+            "reads a tree in the place of each text."
+        ),
     ] = "auto",
     text_column: TextColumn = None,
     header: Header = None,
 ) -> None:
     """Classify a file or a stream of any length."""
-    items = read_texts(file, input_format, text_column=text_column, header=header)
-    classifier = _load(model)
+    trees = _reads_trees(model)
+    if trees and explain:
+        raise ParameterError(f"--explain is for models of texts; {model} reads trees. Leave it out.")
+    items = read_texts(file, input_format, trees=trees, text_column=text_column, header=header)
+    classifier = load_model(model)
     # Someone typing wants an answer to each line; everything else is faster in chunks.
     chunk = 1 if str(file) == "-" and is_terminal(sys.stdin) else 4096
     started = time.perf_counter()
@@ -143,27 +188,29 @@ def export(
     ] = None,
 ) -> None:
     """Export for TensorFlow Serving: OUTPUT/<next version>, checked in TensorFlow's C++ runtime before it appears."""
-    typer.echo(_load(model).export(output or Path("saved_models") / model.resolve().name))
+    _reads_trees(model)
+    typer.echo(load_model(model).export(output or Path("saved_models") / model.resolve().name))
 
 
-def _load(model: Path) -> Any:
-    """Load a saved classifier; a folder that holds none is told before the slow import."""
-    import seqkit
-    from seqkit.errors import ModelFileError
-    from seqkit.export.manifest import read_manifest
-
-    found = read_manifest(model).get("class")
-    if found != "SequenceClassifier":
-        raise ModelFileError(f"{model} holds {found or 'no estimator'}, expected a SequenceClassifier.")
-    import_tensorflow()
-    return seqkit.load(model)
+def _reads_trees(model: Path) -> bool:
+    """Whether a saved model is one of trees; a folder that holds no classifier is told before the slow import."""
+    return saved_class(model, "SequenceClassifier", "TreeClassifier") == "TreeClassifier"
 
 
-def _report(classifier: Any, texts: list[str], labels: list) -> str:
+def _with_text_keys(parameters: dict[str, Any]) -> dict[str, Any]:
+    """Let classes be strings, as the files' are: in YAML, the key 0 is a number."""
+    return {
+        name: {str(key): item for key, item in value.items()}
+        if name in ("class_weight", "label_map") and isinstance(value, dict)
+        else value
+        for name, value in parameters.items()
+    }
+
+
+def _report(classifier: Any, texts: list, labels: list[str]) -> str:
     """Predict, and say how well."""
     from sklearn.metrics import accuracy_score, classification_report
 
-    truth = [str(label) for label in labels]
     predicted = [str(label) for label in classifier.predict(texts)]
-    table = classification_report(truth, predicted, digits=4, zero_division=0)
-    return f"accuracy {accuracy_score(truth, predicted):.4f}\n{table}".rstrip()
+    table = classification_report(labels, predicted, digits=4, zero_division=0)
+    return f"accuracy {accuracy_score(labels, predicted):.4f}\n{table}".rstrip()

@@ -6,6 +6,8 @@ import csv
 import io
 import json
 import random
+import re
+import sys
 from contextlib import redirect_stdout
 from pathlib import Path
 
@@ -14,6 +16,10 @@ import pytest
 from seqkit import cli
 
 COLUMNS = ["--text-column", "review", "--label-column", "stars"]
+#: One pass, for tests that do not ask what was learned.
+BRIEF = ["--units", "4", "--word-dim", "4", "--ngrams", "0", "--epochs", "1", "--random-state", "0"]
+#: Enough to learn which word decides.
+TREES = ["--units", "8", "--word-dim", "8", "--char-encoder", "none", "--dropout", "0", "--epochs", "20"]
 SMALL = ["--units", "8", "--word-dim", "8", "--char-encoder", "none", "--epochs", "12", "--random-state", "0"]
 
 
@@ -103,6 +109,76 @@ def test_an_explanation_finds_the_words_that_decide(trained, run, folder):
     assert code == 0 and "dull(+" in out
 
 
+def test_an_explanation_is_colored_where_someone_looks(trained, run, folder, monkeypatch):
+    model, _ = trained
+    (folder / "color.txt").write_text("The film is dull.\n")
+    for name, value in (("TERM", "xterm"), ("COLORTERM", ""), ("FORCE_COLOR", "1")):
+        monkeypatch.setenv(name, value)
+    monkeypatch.delenv("NO_COLOR", raising=False)
+    monkeypatch.setattr(sys.stdout, "isatty", lambda: True)
+    code, out, _ = run("sentiment", "predict", model, folder / "color.txt", "--explain")
+    assert code == 0 and out.startswith("\x1b[1mbad\x1b[0m ")
+    # The word that decides, and no other, is bold; its score stands behind it.
+    assert re.findall(r"\x1b\[1;3(\d)m(.*?)\x1b\[0m\x1b\[2;3(\d)m\(\+\d", out) == [("2", "dull", "2")]
+    assert re.sub(r"\x1b\[[\d;]*m|\([-+][\d.]+\)", "", out).endswith(" The film is dull.\n")
+
+
+def test_a_folder_for_each_class_and_texts_without_labels(run, folder):
+    (folder / "unlabelled.txt").write_text("".join(f"{text}\n" for text, _ in reviews(20, 2)))
+    files = [folder / "train", "--dev", folder / "dev", "--pretrain-on", folder / "unlabelled.txt"]
+    options = ["--output", folder / "of_folders", "--pretrain-epochs", "1", *BRIEF]
+    code, out, error = run("sentiment", "train", *files, *options)
+    assert (code, error) == (0, "") and " 20\n" in out
+    config = json.loads((folder / "of_folders" / "config.json").read_text())
+    assert config["parameters"]["pretrain"] is True  # not the texts
+    assert len(config["state"]["pretraining_"]["loss"]) == 1
+
+
+def test_five_grades_of_files_of_different_formats(run, folder):
+    """Numbers in one and text in the other are the same classes; class weights name them."""
+    pyarrow, parquet = pytest.importorskip("pyarrow"), pytest.importorskip("pyarrow.parquet")
+    texts, grades = [f"it is {word}" for word in "abcde"] * 4, [0, 1, 2, 3, 4] * 4
+    parquet.write_table(pyarrow.table({"text": texts, "label": grades}), folder / "grades.parquet")
+    lines = "".join(f"{text}\t{grade}\n" for text, grade in zip(texts, grades, strict=True))
+    (folder / "grades.tsv").write_text("text\tlabel\n" + lines)
+    (folder / "grades.jsonl").write_text(
+        "".join(json.dumps({"text": t, "label": g}) + "\n" for t, g in zip(texts, grades, strict=True))
+    )
+    files = [folder / "grades.parquet", "--dev", folder / "grades.tsv", "--test", folder / "grades.jsonl"]
+    options = ["--grades", "5", "--class-weight", '{"0": 2}', "--output", folder / "five", *BRIEF]
+    code, out, error = run("sentiment", "train", *files, *options)
+    assert (code, error) == (0, "")
+    dev, test = out.split("test: ")
+    assert dev.removeprefix("dev: ") == test and all(f"\n           {grade} " in test for grade in range(5))
+    assert run("sentiment", "predict", folder / "five", folder / "grades.jsonl", "-o", folder / "five.jsonl")[0] == 0
+    records = [json.loads(line) for line in (folder / "five.jsonl").read_text().splitlines()]
+    assert [record["input_label"] for record in records] == grades
+    assert all(record["label"] in "01234" for record in records)
+
+
+def test_trees_are_learned_as_trees(run, folder):
+    model, file = folder / "tree_model", folder / "trees.txt"
+    options = ["--trees", "--grades", "2", "--output", model, *TREES, "--learning-rate", "0.02", "--random-state", "0"]
+    code, out, error = run("sentiment", "train", file, "--dev", file, *options)
+    assert (code, error) == (0, "") and "dev: accuracy 1.0000" in out and " 32\n" in out
+    # What labels stand for belongs to the model: --grades need not be said again.
+    code, again, error = run("sentiment", "evaluate", model, file)
+    assert (code, error) == (0, "") and again in out
+    code, out, error = run("sentiment", "predict", model, file)
+    assert (code, error) == (0, "")
+    lines = [line.split("\t") for line in out.splitlines()]
+    assert [(label, text) for label, _, text in lines[:2]] == [("negative", "The film a"), ("negative", "The film b")]
+    code, out, _ = run("sentiment", "predict", model, file, "--output-format", "jsonl")
+    record = json.loads(out.splitlines()[4])
+    assert (record["label"], record["text"]) == ("positive", "The film e") and "(4 e)" in record["tree"]
+    code, out, _ = run("info", model)
+    assert code == 0 and "TreeClassifier" in out and "label_map.3" in out
+    code, out, error = run("sentiment", "export", model, "--output", folder / "served_trees")
+    assert (code, out, error) == (0, f"{folder / 'served_trees' / '1'}\n", "")
+    code, _, error = run("sentiment", "predict", model, file, "--explain")
+    assert code == 2 and "--explain is for models of texts" in error
+
+
 def test_trees_in_two_grades(run, folder):
     options = ["--grades", "2", "--output", folder / "graded", *SMALL, "--epochs", "2"]
     code, out, error = run("sentiment", "train", folder / "trees.txt", "--test", folder / "trees.txt", *options)
@@ -126,6 +202,14 @@ def test_export_and_info(trained, run, folder):
         (["train", "train.csv", "--output", "m", "--text-column", "body"], ["train.csv", "body", "review"]),
         (["train", "train.csv", "--output", "m", *COLUMNS, "--pooling", "sum"], ["pooling"]),
         (["train", "train.csv", "--output", "."], ["exists already"]),
+        (["train", "train.csv", "--output", ".", "--overwrite"], ["something else", "--output"]),
+        (["train", "train.csv", "--output", "train.csv/m"], ["train.csv", "no folder"]),
+        (["train", "-", "--output", "m"], ["-: a stream", "--format"]),
+        (["train", "trees.txt", "--output", "m", "--trees", "--pooling", "max"], ["--pooling", "TreeClassifier"]),
+        (["train", "trees.txt", "--output", "m", "--root-weight", "2"], ["--root-weight", "Add --trees"]),
+        (["train", "trees.txt", "--output", "m", "--grades", "3"], ["--grades must be 2 or 5"]),
+        (["train", "trees.txt", "--output", "m", "--trees", "--pretrain-on", "trees.txt"], ["--pretrain-on"]),
+        (["train", "trees.txt", "--output", "m", "--trees", "--grades", "2", "--label-map", "{}"], ["--label-map"]),
         (["train", "train.csv", "--output", "m", *COLUMNS, "--grades", "2"], ["grades"]),
         (["evaluate", "no_model", "dev.csv"], ["no_model"]),
         (["predict", "train", "dev.csv"], ["train"]),
