@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import keras
+import numpy as np
 import tensorflow as tf
 
 
@@ -60,6 +61,11 @@ class LanguageObjective(keras.layers.Layer):
             hidden.build((None, self.config["units"]))
             output.build((None, self.config["bottleneck"]))
         super().build(input_shape)
+
+    def expect(self, share):
+        """Begin with how often words occur, an array [words] that adds up to 1; that need not be learned then."""
+        for _, output in self.networks:
+            output.bias.assign(np.log(share))
 
     def loss(self, states, words, lengths):
         """Return the negative log-probability of the neighbouring words, summed over each sequence and direction.

@@ -18,6 +18,7 @@ from seqkit.training.token_batches import embed_rows, signature
 _WORDS = 10_000  # word ids that the language model tells apart
 _SAMPLES = 512  # of them, drawn for a step of training
 _BOTTLENECK = 100
+_DROPOUT = 0.2
 _BATCH = 32
 _PATIENCE = 2
 _HELD_OUT = 0.1
@@ -73,14 +74,17 @@ def pretrain(estimator, data, epochs: int) -> dict[str, list[float]]:
     words = objective.told_apart(estimator._word_ids(data)[data.positions(train)]).numpy()
     counts = np.bincount(words, minlength=objective.config["words"])
     counts[0] = len(train)  # ends
-    draw, log_expected = _draws(counts, _SAMPLES, seed * 7 + 4)
+    share = np.maximum(counts, 0.1) / np.maximum(counts, 0.1).sum()  # no word is impossible
+    objective.expect(share)
+    draw, log_expected = _draws(share, _SAMPLES, seed * 7 + 4)
+    dropout = [keras.layers.Dropout(_DROPOUT, seed=seed * 7 + k, dtype=model.dtype_policy) for k in (5, 6)]
 
     def cross_entropy(tensors, rows, training):
         """Return the mean over words and directions; in training an estimate."""
         vectors, words, _, _, lengths = embed_rows(model, tensors, rows, training=training)
-        vectors = model.input_dropout(vectors, training=training)
+        vectors = dropout[0](vectors, training=training)
         _, states, *_ = model.recurrent.each_layer(vectors, lengths, training=training)
-        states = model.output_dropout(states, training=training)
+        states = dropout[1](states, training=training)
         if training:
             losses = objective.sampled_loss(states, words, lengths, draw(), log_expected)
         else:
@@ -123,9 +127,8 @@ def pretrain(estimator, data, epochs: int) -> dict[str, list[float]]:
     return history
 
 
-def _draws(counts: np.ndarray, samples: int, seed: int):
-    """Return a function that draws words by how often they occur, and log(samples · q), see `sampled_loss`."""
-    share = np.maximum(counts, 0.1) / np.maximum(counts, 0.1).sum()  # no word is impossible
+def _draws(share: np.ndarray, samples: int, seed: int):
+    """Return a function that draws words by their share q, and log(samples · q), see `sampled_loss`."""
     below = tf.constant(np.cumsum(share)[:-1], tf.float32)
     generator = keras.random.SeedGenerator(seed)
 

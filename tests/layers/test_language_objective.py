@@ -49,6 +49,16 @@ def test_sampled_loss_counts_a_word_by_how_often_it_is_drawn():
     assert np.all((fewer < found) | (lengths == 0))
 
 
+def test_begins_with_how_often_words_occur():
+    layer = LanguageObjective(6, 3, bottleneck=4, seed=1)
+    layer.build()
+    share = np.array([1, 1, 2, 3, 1, 2]) / 10
+    layer.expect(share)
+    found = layer.loss(tf.zeros([1, 2, 6]), tf.constant([[3, 5]]), tf.constant([2]))
+    # Forward 5 and the end, backward the end and 3.
+    np.testing.assert_allclose(found, -np.log(share[[5, 0, 0, 3]]).sum(), rtol=1e-5)
+
+
 def test_config_round_trip():
     layer = LanguageObjective(6, 3, False, bottleneck=4, seed=1)
     again = keras.saving.deserialize_keras_object(keras.saving.serialize_keras_object(layer))
