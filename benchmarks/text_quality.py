@@ -122,7 +122,20 @@ def run(name: str, parts: tuple[Part, Part, Part], seed: int, dev_only: bool, ov
     }
 
 
-def _mean(values: list[float]) -> str:
+def parse_settings(items: list[str]) -> dict:
+    """Return settings that came as ``name=value``."""
+    settings = {}
+    for item in items:
+        key, _, value = item.partition("=")
+        try:
+            settings[key] = ast.literal_eval(value)
+        except (ValueError, SyntaxError):
+            settings[key] = value
+    return settings
+
+
+def mean_and_deviation(values: list[float]) -> str:
+    """Return both as text; the mean alone, of one value."""
     sd = f" ± {statistics.stdev(values):.2f}" if len(values) > 1 else ""
     return f"{statistics.mean(values):.2f}{sd}"
 
@@ -136,13 +149,7 @@ def main() -> None:
     parser.add_argument("--dev", action="store_true", help="score dev only")
     parser.add_argument("--set", nargs="*", default=[], metavar="NAME=VALUE", dest="overrides")
     arguments = parser.parse_args()
-    overrides = {}
-    for item in arguments.overrides:
-        key, _, value = item.partition("=")
-        try:
-            overrides[key] = ast.literal_eval(value)
-        except (ValueError, SyntaxError):
-            overrides[key] = value
+    overrides = parse_settings(arguments.overrides)
     print(f"{datetime.date.today()}  seeds {arguments.seeds}  {overrides or ''}", flush=True)
     print("| set | dev | test | to reach | TF-IDF dev | TF-IDF test | minutes | epochs | tokens/s |")
     print("|---|---|---|---|---|---|---|---|---|")
@@ -162,10 +169,10 @@ def main() -> None:
             seeds = dict.fromkeys(r["seed"] for r in results)
             return [statistics.mean(r[key] for r in results if r["seed"] == seed) for seed in seeds]
 
-        test = "" if arguments.dev else _mean(by_seed("test"))
+        test = "" if arguments.dev else mean_and_deviation(by_seed("test"))
         linear_test = "" if arguments.dev else f"{statistics.mean(t for _, t in linear):.2f}"
         print(
-            f"| {name} | {_mean(by_seed('dev'))} | {test} | {TARGETS[name] or 'no mark'} | "
+            f"| {name} | {mean_and_deviation(by_seed('dev'))} | {test} | {TARGETS[name] or 'no mark'} | "
             f"{statistics.mean(d for d, _ in linear):.2f} | {linear_test} | "
             f"{statistics.mean(r['minutes'] for r in results):.1f} | "
             f"{statistics.mean(r['epochs'] for r in results):.0f} | "
