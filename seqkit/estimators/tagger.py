@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from numbers import Integral, Real
 from pathlib import Path
 
@@ -265,6 +265,7 @@ class SequenceTagger(SequenceEstimator):
         return self._partial_fit(X, y, classes, sample_weight)
 
     def _fit_targets(self, y, data, fresh, classes=None) -> np.ndarray:
+        y = list(y) if isinstance(y, Iterator) else y  # it is read more than once
         flat = flatten_tags(y, data.lengths)
         if fresh:
             # Where all tags are given, those that do not occur yet tell of the scheme too.
@@ -278,6 +279,7 @@ class SequenceTagger(SequenceEstimator):
         return tag_numbers(self.classes_, y, flat)
 
     def _validation_targets(self, y, data, name):
+        y = list(y) if isinstance(y, Iterator) else y
         return tag_numbers_and_unseen(self.classes_, flatten_tags(y, data.lengths, name))
 
     def _check_class_weight(self, fresh) -> None:
@@ -415,6 +417,7 @@ class SequenceTagger(SequenceEstimator):
 
         self._check_fitted()
         data = self._read(X)
+        y = list(y) if isinstance(y, Iterator) else y
         flatten_tags(y, data.lengths)
         weights = None if sample_weight is None else check_sample_weight(sample_weight, len(data))
         metric = entity_f1 if self.scheme_ else token_accuracy
