@@ -15,7 +15,7 @@ import typer
 from seqkit.cli_parameters import estimator_command, given_parameters
 from seqkit.console import console, entity_text, import_tensorflow, is_terminal, note
 from seqkit.errors import ExportError, ParameterError
-from seqkit_pipelines.model_folders import check_output
+from seqkit_pipelines.model_folders import check_output, load_model, saved_class
 from seqkit_pipelines.tagging_files import (
     entities_of,
     read_items,
@@ -225,12 +225,8 @@ def ask_export(version: Path, text: str) -> dict[str, Any]:
 
 def _load(model: Path) -> Any:
     """Load a saved tagger; a folder that holds none is told before the slow import."""
-    import seqkit
-    from seqkit.export.manifest import read_manifest
-
-    read_manifest(model)
-    import_tensorflow()
-    return seqkit.load(model)
+    saved_class(model, "SequenceTagger")
+    return load_model(model)
 
 
 def _report(tagger: Any, sentences: list[list[str]], tags: list[list[str]], output: Path | None = None) -> str:

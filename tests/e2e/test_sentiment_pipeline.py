@@ -222,3 +222,9 @@ def test_bad_input_is_one_line_and_exit_code_2(run, folder, monkeypatch, argumen
     assert error.startswith("error: ") and error.count("\n") == 1
     assert all(word in error for word in words)
     assert not Path("m").exists()
+
+
+def test_a_classifier_is_no_tagger(trained, run, tmp_path):
+    (tmp_path / "a.txt").write_text("good")
+    code, _, told = run("ner", "predict", trained[0], tmp_path / "a.txt")
+    assert code == 2 and "holds SequenceClassifier, expected a SequenceTagger" in " ".join(told.split())
