@@ -105,8 +105,6 @@ def train(
     import_tensorflow()
     classifier = (TreeClassifier if trees else SequenceClassifier)(**parameters)
     classifier.fit(*data["train"], validation_data=data.get("dev"))
-    if pretrain_on is not None:
-        classifier.set_params(pretrain=True)  # or the model's folder would hold all these texts
     classifier.save(output)
     for name in ("dev", "test"):
         if name in data:
