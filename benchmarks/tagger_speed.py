@@ -73,21 +73,18 @@ def parse(arguments: list[str] | None) -> argparse.Namespace:
     return options
 
 
-def measure_training(workers: dict[str, Worker], options: argparse.Namespace) -> Rounds:
-    """Training tokens/s at batch 32, same sizes."""
+def train_in_turns(workers: dict[str, Worker], options: argparse.Namespace) -> Rounds:
+    """Return training tokens/s, an epoch each."""
     speeds: Rounds = {key: [] for key in workers}
     for turn in range(options.rounds):
         for key, worker in workers.items():
             speeds[key].append(worker.call("train", epochs=options.epochs, warmup=options.warmup, seed=turn))
             note(f"train {turn + 1}/{options.rounds} {key}: {statistics.median(speeds[key][-1]):,.0f} tokens/s")
-    f1 = {key: worker.call("dev_f1") for key, worker in workers.items()}
-    print("\n## Training, tokens/s (real tokens; batch 32, word 100, char convolution 50, hidden 2 × 200)\n")
-    speed_table(workers, speeds, f"dev F1 after {options.warmup + options.epochs} epochs", f1)
     return speeds
 
 
-def measure_prediction(workers: dict[str, Worker], options: argparse.Namespace) -> Rounds:
-    """Sentences/s from Python token lists to Python tag lists over the test set."""
+def predict_in_turns(workers: dict[str, Worker], options: argparse.Namespace, unit: str) -> Rounds:
+    """Return predictions/s over the test part; ``unit`` is what is predicted. Trains first if that was skipped."""
     if "train" in options.skip:
         for worker in workers.values():
             worker.call("train", epochs=1, warmup=0, seed=0)
@@ -97,7 +94,22 @@ def measure_prediction(workers: dict[str, Worker], options: argparse.Namespace) 
     for turn in range(options.rounds):
         for key, worker in workers.items():
             speeds[key].append([worker.call("predict") for _ in range(options.repeats)])
-            note(f"predict {turn + 1}/{options.rounds} {key}: {statistics.median(speeds[key][-1]):,.0f} sentences/s")
+            note(f"predict {turn + 1}/{options.rounds} {key}: {statistics.median(speeds[key][-1]):,.0f} {unit}/s")
+    return speeds
+
+
+def measure_training(workers: dict[str, Worker], options: argparse.Namespace) -> Rounds:
+    """Training tokens/s at batch 32, same sizes."""
+    speeds = train_in_turns(workers, options)
+    f1 = {key: worker.call("dev_f1") for key, worker in workers.items()}
+    print("\n## Training, tokens/s (real tokens; batch 32, word 100, char convolution 50, hidden 2 × 200)\n")
+    speed_table(workers, speeds, f"dev F1 after {options.warmup + options.epochs} epochs", f1)
+    return speeds
+
+
+def measure_prediction(workers: dict[str, Worker], options: argparse.Namespace) -> Rounds:
+    """Sentences/s from Python token lists to Python tag lists over the test set."""
+    speeds = predict_in_turns(workers, options, "sentences")
     print("\n## Prediction, sentences/s (Python token lists to Python tag lists, mit_movie test)\n")
     speed_table(workers, speeds)
     return speeds

@@ -22,7 +22,7 @@ if __package__ in (None, ""):  # run as a file: make `benchmarks` and an uninsta
 from benchmarks.peers import TEXT_PEERS
 from benchmarks.peers.text_contender import TextContender
 from benchmarks.peers.worker import Worker
-from benchmarks.tagger_speed import Rounds, machine, note, table
+from benchmarks.tagger_speed import Rounds, machine, note, predict_in_turns, table, train_in_turns
 
 # (b) takes minutes for one batch of long documents in training, see peers/torch_text.py.
 SETS = {"sst2": ("seqkit", "keras", "torch", "torch-dense"), "movie_reviews": ("seqkit", "keras", "torch-dense")}
@@ -90,40 +90,15 @@ def measure(name: str, options: argparse.Namespace) -> dict[str, object]:
         found: dict[str, object] = {"set": next(iter(workers.values())).call("describe")}
         speeds: dict[str, Rounds] = {}
         if "train" not in options.skip:
-            speeds["train"] = measure_training(workers, options)
+            speeds["train"] = train_in_turns(workers, options)
             found["dev_accuracy"] = {key: worker.call("dev_accuracy") for key, worker in workers.items()}
         if "predict" not in options.skip:
-            speeds["predict"] = measure_prediction(workers, options)
+            speeds["predict"] = predict_in_turns(workers, options, "texts")
     finally:
         for worker in workers.values():
             worker.close()
     report(name, workers, speeds, found, options)
     return found | speeds
-
-
-def measure_training(workers: dict[str, Worker], options: argparse.Namespace) -> Rounds:
-    """Training tokens/s at batch 32, same sizes."""
-    speeds: Rounds = {key: [] for key in workers}
-    for turn in range(options.rounds):
-        for key, worker in workers.items():
-            speeds[key].append(worker.call("train", epochs=options.epochs, warmup=options.warmup, seed=turn))
-            note(f"train {turn + 1}/{options.rounds} {key}: {statistics.median(speeds[key][-1]):,.0f} tokens/s")
-    return speeds
-
-
-def measure_prediction(workers: dict[str, Worker], options: argparse.Namespace) -> Rounds:
-    """Texts/s from Python strings to Python labels over the test part."""
-    if "train" in options.skip:
-        for worker in workers.values():
-            worker.call("train", epochs=1, warmup=0, seed=0)
-    for worker in workers.values():
-        worker.call("predict")  # tracing, allocation
-    speeds: Rounds = {key: [] for key in workers}
-    for turn in range(options.rounds):
-        for key, worker in workers.items():
-            speeds[key].append([worker.call("predict") for _ in range(options.repeats)])
-            note(f"predict {turn + 1}/{options.rounds} {key}: {statistics.median(speeds[key][-1]):,.0f} texts/s")
-    return speeds
 
 
 def report(

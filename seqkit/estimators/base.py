@@ -57,6 +57,10 @@ class BaseSequenceEstimator(BaseEstimator):
         self.model_ = model
         self._live = {}
 
+    def _parameters_to_save(self) -> dict:
+        """Return parameters as a saved estimator is to have them."""
+        return self.get_params(deep=False)
+
     def _manifest(self) -> dict:
         """Describe the fitted estimator: versions, data, metrics."""
         from seqkit.estimators.persistence import manifest

@@ -67,8 +67,8 @@ class SequenceClassifier(ClassifierMixin, SequenceReaderEstimator):
         State before the first step.
     pretrain : bool, list of texts or None, default=False
         Texts on which the token vectors and the first recurrent layer first learn to expect the next word, each
-        direction for itself (Dai & Le 2015); no labels are needed. True: those of the training data. A
-        saved estimator does not hold them.
+        direction for itself (Dai & Le 2015); no labels are needed. True: those of the training data. A saved
+        estimator does not hold them.
     pretrain_epochs : int, default=10
         Most passes over these texts; less if a part held out is expected no better.
     language_model : float, default=0.0
@@ -389,12 +389,12 @@ class SequenceClassifier(ClassifierMixin, SequenceReaderEstimator):
         data = self._read(X)
         truth = as_targets(y, len(data))
         predicted = self._predict(data)
-        if self.target_kind_ == SETS:
-            right = [set(one) == set(other) for one, other in zip(truth, predicted, strict=True)]
-            return float(np.average(right, weights=sample_weight)) if len(right) else 0.0
         if self.target_kind_ == INDICATOR:
             return float(accuracy_score(truth, predicted, sample_weight=sample_weight))
-        right = [one == other for one, other in zip(column(truth).tolist(), predicted.tolist(), strict=True)]
+        if self.target_kind_ == SETS:
+            right = [set(one) == set(other) for one, other in zip(truth, predicted, strict=True)]
+        else:
+            right = [one == other for one, other in zip(column(truth).tolist(), predicted.tolist(), strict=True)]
         return float(np.average(right, weights=sample_weight)) if right else 0.0
 
     def __sklearn_tags__(self):

@@ -38,7 +38,7 @@ def save(estimator, folder: str | os.PathLike) -> Path:
     config = {
         "format": FORMAT,
         "class": type(estimator).__name__,
-        "parameters": {name: _plain(name, value) for name, value in estimator.get_params(deep=False).items()},
+        "parameters": {name: _plain(name, value) for name, value in estimator._parameters_to_save().items()},
         "model": estimator._model_config,
         "state": {name: getattr(estimator, name) for name in estimator._plain_state if hasattr(estimator, name)},
     }
@@ -150,7 +150,7 @@ def manifest(estimator) -> dict:
             **{name: importlib.metadata.version(name) for name in ("tensorflow", "keras", "numpy")},
         },
         "data_fingerprint": getattr(estimator, "data_fingerprint_", None),
-        "parameters": {name: _plain(name, value) for name, value in estimator.get_params(deep=False).items()},
+        "parameters": {name: _plain(name, value) for name, value in estimator._parameters_to_save().items()},
         "weights": int(sum(np.size(w) for w in estimator.model_.get_weights())),
         "epochs": len(history.get("loss", [])),
         "metrics": {name: max(values) for name, values in history.items() if name in ("f1", "accuracy", "r2")},
@@ -184,8 +184,6 @@ def decode_labels(data: dict) -> np.ndarray:
 
 def _plain(name: str, value: object) -> object:
     """Return a parameter's value in a form that JSON has."""
-    if name == "pretrain" and not isinstance(value, bool | None):
-        return True  # texts are data, which no model carries along
     if isinstance(value, np.generic):
         return value.item()
     if isinstance(value, os.PathLike):

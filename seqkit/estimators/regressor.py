@@ -55,8 +55,8 @@ class SequenceRegressor(RegressorMixin, SequenceReaderEstimator):
         State before the first step.
     pretrain : bool, list of texts or None, default=False
         Texts on which the token vectors and the first recurrent layer first learn to expect the next word, each
-        direction for itself (Dai & Le 2015); no labels are needed. True: those of the training data. A
-        saved estimator does not hold them.
+        direction for itself (Dai & Le 2015); no labels are needed. True: those of the training data. A saved
+        estimator does not hold them.
     pretrain_epochs : int, default=10
         Most passes over these texts; less if a part held out is expected no better.
     language_model : float, default=0.0

@@ -6,6 +6,7 @@ from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from itertools import islice
 from numbers import Integral, Real
+from pathlib import Path
 
 import numpy as np
 from sklearn.utils._param_validation import HasMethods, Interval, Options, StrOptions
@@ -87,6 +88,10 @@ class SequenceEstimator(BaseSequenceEstimator):
 
     def _predict(self, data):
         """Return the answers for checked sequences."""
+        raise NotImplementedError
+
+    def _export(self, root) -> Path:
+        """Write the SavedModel; see `export`."""
         raise NotImplementedError
 
     # Fitting
@@ -324,6 +329,25 @@ class SequenceEstimator(BaseSequenceEstimator):
         while chunk := list(islice(stream, chunk_size)):
             yield from self._predict(self._read(chunk, name=f"X[{first}:]" if first else "X"))
             first += len(chunk)
+
+    # Serving
+
+    def export(self, root) -> Path:
+        """Write a SavedModel for TensorFlow Serving.
+
+        Parameters
+        ----------
+        root : str or os.PathLike
+            The model's folder; the export goes to ``root/<next version>``. It is checked in TensorFlow's C++ runtime
+            against what this estimator answers, and appears whole or not at all.
+
+        Returns
+        -------
+        pathlib.Path
+            The version's folder.
+        """
+        self._check_fitted()
+        return self._export(root)
 
 
 def _check_table(data) -> None:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from numbers import Integral
-from pathlib import Path
 
 import numpy as np
 from sklearn.utils._param_validation import HasMethods, Interval, StrOptions
@@ -34,6 +33,12 @@ class SequenceReaderEstimator(SequenceEstimator):
 
     _target_per_step = False
     _plain_state = (*SequenceEstimator._plain_state, "pretraining_")
+
+    def _parameters_to_save(self) -> dict:
+        parameters = super()._parameters_to_save()
+        if not isinstance(self.pretrain, bool | None):
+            parameters["pretrain"] = True  # texts are data, which no model carries along
+        return parameters
 
     def _model_options(self) -> dict:
         pooling = self.pooling
@@ -141,21 +146,7 @@ class SequenceReaderEstimator(SequenceEstimator):
         data = self._read(X)
         return split_rows(answer_steps(self, data, "attention")[0], data.lengths)
 
-    def export(self, root) -> Path:
-        """Write a SavedModel for TensorFlow Serving.
-
-        Parameters
-        ----------
-        root : str or os.PathLike
-            The model's folder; the export goes to ``root/<next version>``. It is checked in TensorFlow's C++ runtime
-            against what this estimator answers, and appears whole or not at all.
-
-        Returns
-        -------
-        pathlib.Path
-            The version's folder.
-        """
-        self._check_fitted()
+    def _export(self, root):
         from seqkit.export.sequence_reader import export_sequence_reader
 
         return export_sequence_reader(self, root)

@@ -3,13 +3,18 @@
 from __future__ import annotations
 
 import warnings
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from itertools import chain
 
 import numpy as np
 
 from seqkit.errors import DataError, InputTypeError, ParameterError
 from seqkit.tags import repair_corpus
+
+
+def tag_lists(y):
+    """Return y so that it can be read more than once: the items of a generator in a list, anything else as it came."""
+    return list(y) if isinstance(y, Iterator) else y
 
 
 def flatten_tags(tags: Sequence[Sequence], lengths: np.ndarray, name: str = "y") -> list:

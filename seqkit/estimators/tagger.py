@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from numbers import Integral, Real
-from pathlib import Path
 
 import numpy as np
 from sklearn.utils._param_validation import Interval, StrOptions
@@ -16,7 +15,14 @@ from seqkit.estimators.sequence_estimator import (
     SequenceEstimator,
     split_rows,
 )
-from seqkit.estimators.tag_labels import flatten_tags, legal_tags, tag_names, tag_numbers, tag_numbers_and_unseen
+from seqkit.estimators.tag_labels import (
+    flatten_tags,
+    legal_tags,
+    tag_lists,
+    tag_names,
+    tag_numbers,
+    tag_numbers_and_unseen,
+)
 from seqkit.estimators.targets import check_sample_weight, sorted_classes
 from seqkit.tags import infer_scheme
 
@@ -265,7 +271,7 @@ class SequenceTagger(SequenceEstimator):
         return self._partial_fit(X, y, classes, sample_weight)
 
     def _fit_targets(self, y, data, fresh, classes=None) -> np.ndarray:
-        y = list(y) if isinstance(y, Iterator) else y  # it is read more than once
+        y = tag_lists(y)
         flat = flatten_tags(y, data.lengths)
         if fresh:
             # Where all tags are given, those that do not occur yet tell of the scheme too.
@@ -279,7 +285,7 @@ class SequenceTagger(SequenceEstimator):
         return tag_numbers(self.classes_, y, flat)
 
     def _validation_targets(self, y, data, name):
-        y = list(y) if isinstance(y, Iterator) else y
+        y = tag_lists(y)
         return tag_numbers_and_unseen(self.classes_, flatten_tags(y, data.lengths, name))
 
     def _check_class_weight(self, fresh) -> None:
@@ -417,27 +423,13 @@ class SequenceTagger(SequenceEstimator):
 
         self._check_fitted()
         data = self._read(X)
-        y = list(y) if isinstance(y, Iterator) else y
+        y = tag_lists(y)
         flatten_tags(y, data.lengths)
         weights = None if sample_weight is None else check_sample_weight(sample_weight, len(data))
         metric = entity_f1 if self.scheme_ else token_accuracy
         return metric(list(y), self._predict(data), sample_weight=weights)
 
-    def export(self, root) -> Path:
-        """Write a SavedModel for TensorFlow Serving.
-
-        Parameters
-        ----------
-        root : str or os.PathLike
-            The model's folder; the export goes to ``root/<next version>``. It is checked in TensorFlow's C++ runtime
-            against `predict`, and appears whole or not at all.
-
-        Returns
-        -------
-        pathlib.Path
-            The version's folder.
-        """
-        self._check_fitted()
+    def _export(self, root):
         from seqkit.export.tagger import export_tagger
 
         return export_tagger(self, root)

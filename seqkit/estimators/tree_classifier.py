@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from numbers import Integral, Real
-from pathlib import Path
 
 import numpy as np
 from sklearn.base import ClassifierMixin
@@ -424,21 +423,7 @@ class TreeClassifier(ClassifierMixin, SequenceEstimator):
         weights = None if sample_weight is None else np.asarray(sample_weight)[counted]
         return float(np.average(right[counted], weights=weights))
 
-    def export(self, root) -> Path:
-        """Write a SavedModel for TensorFlow Serving.
-
-        Parameters
-        ----------
-        root : str or os.PathLike
-            The model's folder; the export goes to ``root/<next version>``. It is checked in TensorFlow's C++ runtime
-            against what this estimator answers, and appears whole or not at all.
-
-        Returns
-        -------
-        pathlib.Path
-            The version's folder.
-        """
-        self._check_fitted()
+    def _export(self, root):
         from seqkit.export.tree_classifier import export_tree_classifier
 
         return export_tree_classifier(self, root)

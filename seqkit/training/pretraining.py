@@ -71,7 +71,8 @@ def pretrain(estimator, data, epochs: int) -> dict[str, list[float]]:
     rows = rows[np.random.default_rng([seed, 2]).permutation(len(rows))]
     held = round(len(rows) * _HELD_OUT)
     train, held = np.sort(rows[held:]), np.sort(rows[:held])
-    words = objective.told_apart(estimator._word_ids(data)[data.positions(train)]).numpy()
+    words = tf.gather(tensors["words"], tensors["index"].numpy()[data.positions(train)])
+    words = objective.told_apart(words).numpy()
     counts = np.bincount(words, minlength=objective.config["words"])
     counts[0] = len(train)  # ends
     share = np.maximum(counts, 0.1) / np.maximum(counts, 0.1).sum()  # no word is impossible
