@@ -61,9 +61,9 @@ class ElmanCell(ScanCell, keras.layers.SimpleRNNCell):
                 h = activation(each.read(t) + tf.matmul(masked(h, mask), kernel))
                 return [h], [h]
 
-            hiddens = loop(step, steps, [h0], 1)[1][0]
+            (h,), (hiddens,) = loop(step, steps, [h0], 1)
 
-            def gradient(d_hiddens):
+            def gradient(d_hiddens, d_h):
                 # δ_t = dh_t ∘ g'_t,  dh_{t-1} = δ_t Uᵀ
                 slopes, d_outputs = steps_of(derivative(hiddens)), steps_of(d_hiddens)
                 transposed = tf.transpose(kernel)
@@ -72,9 +72,10 @@ class ElmanCell(ScanCell, keras.layers.SimpleRNNCell):
                     delta = (dh + d_outputs.read(t)) * slopes.read(t)
                     return [masked(tf.matmul(delta, transposed), mask)], [delta]
 
-                (dh0,), (deltas,) = loop(step_back, steps, [tf.zeros_like(h0)], 1, backward=True)
+                (dh0,), (deltas,) = loop(step_back, steps, [d_h], 1, backward=True)
                 return deltas, weight_gradient(masked(shifted(h0, hiddens), mask), deltas), dh0
 
-            return hiddens, gradient
+            return (hiddens, h), gradient
 
-        return scan(projected, tf.convert_to_tensor(self.recurrent_kernel), *state)
+        hiddens, h = scan(projected, tf.convert_to_tensor(self.recurrent_kernel), *state)
+        return hiddens, [h]

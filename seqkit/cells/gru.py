@@ -57,7 +57,8 @@ class GRUCell(ScanCell, keras.layers.GRUCell):
 
     def scan_with_gradient(self, projected, state, mask=None):
         """Run over [time, batch, 3 units]; see `ScanCell.scan_with_gradient`."""
-        return _scan(projected, *self._recurrent(), *state, mask)
+        hiddens, h = _scan(projected, *self._recurrent(), *state, mask)
+        return hiddens, [h]
 
     def _recurrent(self) -> tuple[tf.Tensor, tf.Tensor]:
         """Return ``U`` and ``c_n``."""
@@ -87,9 +88,9 @@ def _scan(projected, kernel, bias, h0, mask):
             h, *values = _advance(gates.read(t), candidate.read(t), h, masked(h, mask), kernel, bias)
             return [h], [h, *values]
 
-        _, (hiddens, z, r, n, inner) = loop(step, steps, [h0], 5)
+        (h,), (hiddens, z, r, n, inner) = loop(step, steps, [h0], 5)
 
-        def gradient(d_hiddens):
+        def gradient(d_hiddens, d_h):
             # With δ for the gradient towards what an activation is applied to, ĥ for h_{t-1} under dropout, and
             # ν for the gradient towards U_n ĥ + c_n:
             #   δz_t = dh_t ∘ (h_{t-1} - n_t) z_t (1 - z_t),   δn_t = dh_t ∘ (1 - z_t)(1 - n_t²)
@@ -106,11 +107,11 @@ def _scan(projected, kernel, bias, h0, mask):
                 delta = tf.concat([dh, dh, dh], -1) * factors.read(t)
                 return [dh * keep.read(t) + masked(tf.matmul(delta, transposed), mask)], [dh, delta]
 
-            (dh0,), (d_states, deltas) = loop(step_back, steps, [tf.zeros_like(h0)], 2, backward=True)
+            (dh0,), (d_states, deltas) = loop(step_back, steps, [d_h], 2, backward=True)
             d_kernel = weight_gradient(masked(before, mask), deltas)
             d_projected = tf.concat([deltas[..., : 2 * units], d_states * to_n], -1)
             return d_projected, d_kernel, tf.reduce_sum(deltas[..., 2 * units :], [0, 1]), dh0
 
-        return hiddens, gradient
+        return (hiddens, h), gradient
 
     return scan(projected, kernel, bias, h0)

@@ -55,7 +55,8 @@ class LSTMCell(ScanCell, keras.layers.LSTMCell):
 
     def scan_with_gradient(self, projected, state, mask=None):
         """Run over [time, batch, 4 units]; see `ScanCell.scan_with_gradient`."""
-        return _scan(projected, self._projected_kernel(), *state, mask)
+        hiddens, *state = _scan(projected, self._projected_kernel(), *state, mask)
+        return hiddens, state
 
     def _projected_kernel(self) -> tf.Tensor:
         return _halves(self.units) * tf.convert_to_tensor(self.recurrent_kernel)
@@ -93,12 +94,12 @@ def _scan(projected, kernel, h0, c0, mask):
             h2, c = _advance(gates, c)
             return [h2, c], [gates, c]
 
-        _, (gates, cells) = loop(step, steps, [2.0 * h0, c0], 2)
+        (h2, c), (gates, cells) = loop(step, steps, [2.0 * h0, c0], 2)
         i, f, g, o = tf.split(gates, 4, -1)
         tanh_c, o = tf.tanh(cells), 0.5 * o + 0.5
         hiddens = o * tanh_c
 
-        def gradient(d_hiddens):
+        def gradient(d_hiddens, d_h, d_c):
             # With δ for the gradient towards what the shared tanh is applied to, and t for its values (so that
             # i = (1 + t_i) / 2, g = t_g, ...):
             #   dc_t = dc_{t+1} ∘ f_{t+1} + dh_t ∘ o_t (1 - tanh² c_t),     δo_t = dh_t ∘ tanh(c_t) / 2 (1 - t_o²)
@@ -116,9 +117,9 @@ def _scan(projected, kernel, h0, c0, mask):
                 delta = tf.concat([dc, dc, dc, dh], -1) * to_delta.read(t)
                 return [masked(tf.matmul(delta, transposed), mask), dc * forget.read(t)], [delta]
 
-            (dh0, dc0), (deltas,) = loop(step_back, steps, [tf.zeros_like(h0), tf.zeros_like(c0)], 1, backward=True)
+            (dh0, dc0), (deltas,) = loop(step_back, steps, [d_h, d_c], 1, backward=True)
             return deltas, weight_gradient(masked(shifted(h0, hiddens), mask), deltas), dh0, dc0
 
-        return hiddens, gradient
+        return (hiddens, 0.5 * h2, c), gradient
 
     return scan(projected, kernel, h0, c0)

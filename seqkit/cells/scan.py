@@ -20,7 +20,9 @@ class ScanCell:
         """Whether `scan` computes what `call` does."""
         return self.compute_dtype == "float32" and self.use_bias and not self.dropout
 
-    def scan(self, inputs: tf.Tensor, state: list[tf.Tensor], training: bool = False) -> tf.Tensor:
+    def scan(
+        self, inputs: tf.Tensor, state: list[tf.Tensor], training: bool = False
+    ) -> tuple[tf.Tensor, list[tf.Tensor]]:
         """Run the cell over a whole sequence.
 
         Equal to stepping with `call`, and faster: the products of the inputs are made beforehand for all steps at once,
@@ -33,7 +35,7 @@ class ScanCell:
                 nothing but its outputs (TensorFlow can still differentiate it, more slowly).
 
         Returns:
-            Tensor [time, batch, units]: the output at every step.
+            Tensor [time, batch, units], the output at every step; and the states after the last step, a list.
         """
         projected = self.project(inputs)
         if training:
@@ -44,7 +46,8 @@ class ScanCell:
             output, state = one(each.read(t), list(state))
             return state, [output]
 
-        return loop(step, tf.shape(inputs)[0], state, 1)[1][0]
+        state, (outputs,) = loop(step, tf.shape(inputs)[0], state, 1)
+        return outputs, state
 
     def project(self, inputs: tf.Tensor) -> tf.Tensor:
         """Return what a step makes of its input alone, [..., dim] to [..., dim projected]."""
@@ -57,8 +60,13 @@ class ScanCell:
         """
         raise NotImplementedError
 
-    def scan_with_gradient(self, projected: tf.Tensor, state: list[tf.Tensor], mask: tf.Tensor | None) -> tf.Tensor:
-        """Run over projected inputs [time, batch, dim]; ``mask`` [batch, units] multiplies each state fed back."""
+    def scan_with_gradient(
+        self, projected: tf.Tensor, state: list[tf.Tensor], mask: tf.Tensor | None
+    ) -> tuple[tf.Tensor, list[tf.Tensor]]:
+        """Run over projected inputs [time, batch, dim]; ``mask`` [batch, units] multiplies each state fed back.
+
+        Returns what `scan` does.
+        """
         raise NotImplementedError
 
     def _state_mask(self, rows: tf.Tensor) -> tf.Tensor | None:

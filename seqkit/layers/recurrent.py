@@ -27,7 +27,9 @@ class Recurrent(keras.layers.Layer):
         super().__init__(**kwargs)
         if initial_state not in ("zeros", "learned"):
             raise ParameterError(f"initial_state={initial_state!r} is not known. Expected 'zeros' or 'learned'.")
-        self.loop = keras.layers.RNN(cell, return_sequences=True, dtype=self.dtype_policy, name="loop")
+        self.loop = keras.layers.RNN(
+            cell, return_sequences=True, return_state=True, dtype=self.dtype_policy, name="loop"
+        )
         self.backward = backward
         self.initial_state = initial_state
 
@@ -61,19 +63,25 @@ class Recurrent(keras.layers.Layer):
         Returns:
             Tensor [batch, time, units]; what stands after the end of a row has no meaning.
         """
+        return self.read(inputs, lengths, initial_state, training, time_major)[0]
+
+    def read(self, inputs, lengths=None, initial_state=None, training=False, time_major=False):
+        """Return the output at every step, and the states after the last one (of rows that are full); see `call`."""
         if self.can_scan != time_major:
             swapped = tf.transpose(inputs, [1, 0, 2])
-            return tf.transpose(self.call(swapped, lengths, initial_state, training, not time_major), [1, 0, 2])
+            outputs, states = self.read(swapped, lengths, initial_state, training, not time_major)
+            return tf.transpose(outputs, [1, 0, 2]), states
         if self.backward:
             inputs = reverse(inputs, lengths, time_major)
         if initial_state is None:
             initial_state = self.first_state(tf.shape(inputs)[int(time_major)])
         read = self.cell.scan if self.can_scan else self._loop
-        outputs = read(inputs, initial_state, training=training)
-        return reverse(outputs, lengths, time_major) if self.backward else outputs
+        outputs, states = read(inputs, initial_state, training=training)
+        return reverse(outputs, lengths, time_major) if self.backward else outputs, states
 
     def _loop(self, inputs, initial_state, training):
-        return self.loop(inputs, initial_state=initial_state, training=training)
+        outputs, *states = self.loop(inputs, initial_state=initial_state, training=training)
+        return outputs, states
 
     @property
     def state_sizes(self) -> list[int]:

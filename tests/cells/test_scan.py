@@ -31,7 +31,7 @@ def first_state(name, rng, rows):
 
 def scan(cell, x, state, training=False):
     """Batch first, as the loop has it."""
-    return tf.transpose(cell.scan(tf.transpose(x, [1, 0, 2]), state, training=training), [1, 0, 2])
+    return tf.transpose(cell.scan(tf.transpose(x, [1, 0, 2]), state, training=training)[0], [1, 0, 2])
 
 
 @pytest.mark.parametrize("graph", [False, True])
@@ -82,20 +82,21 @@ def test_scan_equals_the_cells_own_steps_in_values_and_gradients(name, activatio
         for t in range(x.shape[1]):
             output, states = cell(x[:, t], states, training=with_mask)
             outputs.append(output)
-        return tf.stack(outputs, 1)
+        return tf.stack(outputs, 1), states
 
     def scanned():
-        hiddens = cell.scan_with_gradient(cell.project(tf.transpose(x, [1, 0, 2])), state, mask)
-        return tf.transpose(hiddens, [1, 0, 2])
+        hiddens, states = cell.scan_with_gradient(cell.project(tf.transpose(x, [1, 0, 2])), state, mask)
+        return tf.transpose(hiddens, [1, 0, 2]), states
 
     results = []
     for run in (stepped, scanned):
         with tf.GradientTape() as tape:
             tape.watch([x, *state])
-            outputs = run()
+            outputs, states = run()
             loss = tf.reduce_sum(outputs * tf.cos(outputs * 7.0))
+            loss += tf.add_n([tf.reduce_sum(tf.sin(3.0 * last)) for last in states])
         weights = [v.value for v in cell.trainable_variables]
-        results.append([outputs, *tape.gradient(loss, [*weights, x, *state])])
+        results.append([outputs, *states, *tape.gradient(loss, [*weights, x, *state])])
     if with_mask:
         assert np.abs(results[0][0] - scan(cell, x, state)).max() > 0.01  # the mask does something
     for one, other in zip(*results, strict=True):
