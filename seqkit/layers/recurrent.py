@@ -50,7 +50,7 @@ class Recurrent(keras.layers.Layer):
             ]
         super().build(input_shape)
 
-    def call(self, inputs, lengths=None, initial_state=None, training=False, time_major=False):
+    def call(self, inputs, lengths=None, initial_state=None, training=False, time_major=False, return_state=False):
         """Return the output at every step.
 
         Args:
@@ -59,25 +59,26 @@ class Recurrent(keras.layers.Layer):
             initial_state: List of tensors [batch, size] that stands in for the layer's own initial state.
             training: Whether dropout is active.
             time_major: Whether inputs and outputs have time before batch; the form that `can_scan` works in.
+            return_state: Whether the states after the last step are returned too.
 
         Returns:
-            Tensor [batch, time, units]; what stands after the end of a row has no meaning.
+            Tensor [batch, time, units]; what stands after the end of a row has no meaning. With ``return_state`` also a
+            list of tensors [batch, units], which has a meaning for rows that are full.
         """
-        return self.read(inputs, lengths, initial_state, training, time_major)[0]
-
-    def read(self, inputs, lengths=None, initial_state=None, training=False, time_major=False):
-        """Return the output at every step, and the states after the last one (of rows that are full); see `call`."""
         if self.can_scan != time_major:
             swapped = tf.transpose(inputs, [1, 0, 2])
-            outputs, states = self.read(swapped, lengths, initial_state, training, not time_major)
-            return tf.transpose(outputs, [1, 0, 2]), states
+            outputs, states = self.call(swapped, lengths, initial_state, training, not time_major, True)
+            outputs = tf.transpose(outputs, [1, 0, 2])
+            return (outputs, states) if return_state else outputs
         if self.backward:
             inputs = reverse(inputs, lengths, time_major)
         if initial_state is None:
             initial_state = self.first_state(tf.shape(inputs)[int(time_major)])
         read = self.cell.scan if self.can_scan else self._loop
         outputs, states = read(inputs, initial_state, training=training)
-        return reverse(outputs, lengths, time_major) if self.backward else outputs, states
+        if self.backward:
+            outputs = reverse(outputs, lengths, time_major)
+        return (outputs, states) if return_state else outputs
 
     def _loop(self, inputs, initial_state, training):
         outputs, *states = self.loop(inputs, initial_state=initial_state, training=training)
@@ -278,6 +279,29 @@ class RecurrentStack(keras.layers.Layer):
 
     def each_layer(self, inputs, lengths=None, initial_state=None, training=False, above=0):
         """Return ``inputs`` and the output of every layer from ``above`` up, a list; see `call`."""
+        return self._read(inputs, lengths, initial_state, training, above)[0]
+
+    def carry(self, inputs, states, training=False):
+        """Read on from ``states`` over rows that are full, for a network in one direction.
+
+        Args:
+            inputs: Tensor [batch, time, dim].
+            states: Tensor [batch, `state_count`, units], see `call`.
+            training: Whether dropout is active.
+
+        Returns:
+            Tensor [batch, time, units], and the states after the last step, as ``states``.
+        """
+        outputs, states = self._read(inputs, None, states, training, 0)
+        return outputs[-1], tf.stack(states, 1)
+
+    def first_states(self, batch) -> tf.Tensor:
+        """Return the initial states of a number of rows, as `carry` takes them."""
+        return tf.stack([state for pair in self.directions for layer in pair for state in layer.first_state(batch)], 1)
+
+    def _read(self, inputs, lengths, initial_state, training, above):
+        """Return the inputs and outputs of layers, as `each_layer`, and all states after the last step, two lists."""
+        last = []
         given = initial_state is not None
         states = iter(tf.unstack(initial_state, self.state_count, axis=1) if given else [None] * self.state_count)
         for layer in (layer for pair in self.directions[:above] for layer in pair):
@@ -293,12 +317,16 @@ class RecurrentStack(keras.layers.Layer):
             for layer in pair:
                 own = [next(states) for _ in layer.state_sizes]
                 state = own if given else None
-                outputs.append(layer(inputs, lengths, state, training=training, time_major=time_major))
+                output, after = layer(
+                    inputs, lengths, state, training=training, time_major=time_major, return_state=True
+                )
+                outputs.append(output)
+                last.extend(after)
             inputs = tf.concat(outputs, -1)
             if time_major:
                 inputs = tf.transpose(inputs, [1, 0, 2])
             results.append(inputs)
-        return results
+        return results, last
 
     def project(self, inputs) -> list[tf.Tensor]:
         """Return what each direction of the first layer makes of inputs alone."""

@@ -9,8 +9,8 @@ from seqkit.errors import DataError, ParameterError
 from seqkit.layers.ngram_votes import NGramVotes
 from seqkit.layers.pooling import POOLINGS
 from seqkit.layers.sequence_heads import LINKS, JordanReadout, PooledHead
+from seqkit.models.own_loss import check_choice, is_integer
 from seqkit.models.sequence_model import SequenceModel
-from seqkit.models.text_model import is_integer
 
 
 @keras.saving.register_keras_serializable("seqkit")
@@ -45,8 +45,7 @@ class SequenceReader(SequenceModel):
                 raise ParameterError(f"{name}={c[name]!r} must be an integer of at least {least}.")
         if ngrams and self.encoder is None:
             raise ParameterError(f"ngrams={ngrams!r} are of words; this model reads vectors (input_dim=).")
-        if link not in LINKS:
-            raise ParameterError(f"link={link!r} is not known. Expected one of: {', '.join(map(repr, LINKS))}.")
+        check_choice("link", link, LINKS)
         shared = dict(link=link, bidirectional=c["bidirectional"], seed=self._seed(5), dtype=self.dtype_policy)
         if c["cell"] == "jordan":
             if pooling not in (None, "last"):
@@ -64,9 +63,7 @@ class SequenceReader(SequenceModel):
                 name="head",
             )
         else:
-            if pooling not in (None, *POOLINGS):
-                known = ", ".join(map(repr, (None, *POOLINGS)))
-                raise ParameterError(f"pooling={pooling!r} is not known. Expected one of: {known}.")
+            check_choice("pooling", pooling, (None, *POOLINGS))
             self.head = PooledHead(
                 outputs, pooling=pooling or "max", attention_units=attention_units, **shared, name="head"
             )

@@ -15,6 +15,7 @@ from seqkit.errors import DataError, ParameterError
 from seqkit.layers.dropout import SequenceDropout
 from seqkit.layers.language_objective import LanguageObjective
 from seqkit.layers.recurrent import RecurrentStack
+from seqkit.models.own_loss import check_choice
 from seqkit.models.text_model import TextModel
 
 
@@ -120,11 +121,8 @@ class SequenceModel(TextModel):
         weight = c["language_model"]
         if not isinstance(weight, Real) or not 0 <= weight < math.inf:
             raise ParameterError(f"language_model={weight!r} must be a number of at least 0.")
-        for name, known in (("initial_state", ("zeros", "learned")), ("char_encoder", ("cnn", "rnn", None))):
-            if c[name] not in known:
-                raise ParameterError(
-                    f"{name}={c[name]!r} is not known. Expected one of: {', '.join(map(repr, known))}."
-                )
+        check_choice("initial_state", c["initial_state"], ("zeros", "learned"))
+        check_choice("char_encoder", c["char_encoder"], ("cnn", "rnn", None))
 
     def encode(self, inputs, training=False):
         """Return what the head reads, and lengths.

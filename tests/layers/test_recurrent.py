@@ -96,6 +96,20 @@ def test_stacks_follow_the_equations(cell, bidirectional, layers):
     np.testing.assert_allclose(real(outputs.numpy()), expected, atol=3e-6)
 
 
+@pytest.mark.parametrize("activation", ["tanh", "sigmoid"])
+@pytest.mark.parametrize("cell", [*CELLS, "jordan"])
+def test_reading_on_from_the_last_states_is_reading_at_once(cell, activation):
+    stack, rng = filled(RecurrentStack(cell, 3, 2, False, activation=activation, initial_state="learned"))
+    x = tf.constant(rng.normal(size=(4, 7, 2)), tf.float32)
+    states = stack.first_states(4)
+    assert states.shape == (4, stack.state_count, 3)
+    parts = []
+    for first, end in ((0, 3), (3, 4), (4, 7)):
+        outputs, states = stack.carry(x[:, first:end], states)
+        parts.append(outputs)
+    np.testing.assert_allclose(tf.concat(parts, 1), stack(x), atol=1e-6)
+
+
 @pytest.mark.parametrize("cell", CELLS)
 def test_gradients_of_a_ragged_bidirectional_stack_are_those_of_finite_differences(cell):
     stack, rng = filled(RecurrentStack(cell, 2, 2, True))

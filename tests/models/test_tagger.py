@@ -283,7 +283,7 @@ def test_a_seed_gives_the_same_weights_twice(cell):
 @pytest.mark.parametrize(
     ("options", "message"),
     [
-        ({"cell": "lstmm"}, "cell='lstmm' is not known. Expected one of: elman, jordan, lstm, gru"),
+        ({"cell": "lstmm"}, "cell='lstmm' is not known. Expected one of: 'elman', 'jordan', 'lstm', 'gru'"),
         ({"cell": "jordan", "crf": True}, "crf=True does not go with cell='jordan'"),
         ({"scheduled_sampling": 0.5}, "scheduled_sampling= and beam_width= belong to cell='jordan'"),
         ({"beam_width": 2}, "scheduled_sampling= and beam_width= belong to cell='jordan'"),

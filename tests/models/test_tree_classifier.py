@@ -282,7 +282,7 @@ def test_a_seed_gives_the_same_weights_twice():
 @pytest.mark.parametrize(
     ("options", "message"),
     [
-        ({"cell": "lstm"}, "cell='lstm' is not known. Expected one of: binary_lstm, child_sum_lstm, recursive"),
+        ({"cell": "lstm"}, "cell='lstm' is not known. Expected one of: 'binary_lstm', 'child_sum_lstm', 'recursive'"),
         ({"vocabulary_size": 1}, "vocabulary_size=1 must be at least 2"),
         ({"classes": 0}, "classes=0 must be an integer of at least 1"),
         ({"units": 2.5}, "units=2.5 must be an integer"),
