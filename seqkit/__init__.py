@@ -15,6 +15,7 @@ _PUBLIC = {
     "SequenceClassifier": "seqkit.estimators.classifier",
     "SequenceRegressor": "seqkit.estimators.regressor",
     "TreeClassifier": "seqkit.estimators.tree_classifier",
+    "LanguageModel": "seqkit.estimators.language_model",
     "load": "seqkit.estimators.persistence",
 }
 _SUBPACKAGES = (
@@ -26,6 +27,7 @@ _SUBPACKAGES = (
     "cells",
     "layers",
     "models",
+    "decoding",
     "metrics",
     "training",
     "export",

@@ -9,6 +9,7 @@ _ESTIMATORS = {
     "SequenceClassifier": "seqkit.estimators.classifier",
     "SequenceRegressor": "seqkit.estimators.regressor",
     "TreeClassifier": "seqkit.estimators.tree_classifier",
+    "LanguageModel": "seqkit.estimators.language_model",
 }
 
 

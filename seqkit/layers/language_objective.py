@@ -6,6 +6,8 @@ import keras
 import numpy as np
 import tensorflow as tf
 
+from seqkit.layers.softmax import cross_entropy, sampled_cross_entropy
+
 
 @keras.saving.register_keras_serializable("seqkit")
 class LanguageObjective(keras.layers.Layer):
@@ -15,8 +17,7 @@ class LanguageObjective(keras.layers.Layer):
     stands the word 0. Tags are rare and say little about most words; this makes the network learn from every word of
     its training data. It is used in training only.
 
-    References: M. Rei, "Semi-supervised multitask learning for sequence labeling", ACL 2017; S. Jean, K. Cho, R.
-    Memisevic and Y. Bengio, "On using very large target vocabulary for neural machine translation", ACL 2015.
+    Reference: M. Rei, "Semi-supervised multitask learning for sequence labeling", ACL 2017.
 
     Args:
         words: Number of word ids that are told apart, from 0 up; all others count as the unknown word.
@@ -67,25 +68,26 @@ class LanguageObjective(keras.layers.Layer):
         for _, output in self.networks:
             output.bias.assign(np.log(share))
 
-    def loss(self, states, words, lengths):
+    def loss(self, states, words, lengths, ends: bool = True):
         """Return the negative log-probability of the neighbouring words, summed over each sequence and direction.
 
         Args:
             states: Outputs of the recurrent layer, [batch, time, units] or [batch, time, 2 units] (forward first).
             words: Integer word ids [batch, time].
             lengths: Integer tensor [batch].
+            ends: Whether the word 0 is to be expected past an end; else nothing is.
 
         Returns:
             float32 tensor [batch].
         """
 
-        def cross_entropy(hidden, output, target):
-            return tf.nn.sparse_softmax_cross_entropy_with_logits(target, tf.cast(output(hidden), tf.float32))
+        def loss(hidden, output, target):
+            return cross_entropy(hidden, output.kernel, output.bias, target)
 
-        return self._sum(cross_entropy, states, words, lengths)
+        return self._sum(loss, states, words, lengths, ends)
 
-    def sampled_loss(self, states, words, lengths, noise, log_expected):
-        """Estimate `loss` from a sample of the words, for training where there are many (Jean et al. 2015).
+    def sampled_loss(self, states, words, lengths, noise, log_expected, ends: bool = True):
+        """Estimate `loss` from a sample of the words, see `seqkit.layers.softmax.sampled_cross_entropy`.
 
         Args:
             states: See `loss`.
@@ -93,30 +95,27 @@ class LanguageObjective(keras.layers.Layer):
             lengths: See `loss`.
             noise: Integer tensor [samples]: words drawn from a distribution q, with replacement.
             log_expected: Float tensor [words], log(samples · q).
+            ends: See `loss`.
         """
 
-        def cross_entropy(hidden, output, target):
-            rows = tf.cast(tf.transpose(tf.concat([output.kernel, output.bias[None]], 0)), hidden.dtype)
-            hidden = tf.pad(hidden, [[0, 0], [0, 1]], constant_values=1)
-            right = tf.cast(tf.reduce_sum(hidden * tf.gather(rows, target), -1), tf.float32)
-            others = tf.cast(tf.matmul(hidden, tf.gather(rows, noise), transpose_b=True), tf.float32)
-            others -= tf.gather(log_expected, noise)  # so that they add up to all other words, on average
-            others = tf.where(noise == target[:, None], -1e30, others)
-            return tf.reduce_logsumexp(tf.concat([right[:, None], others], -1), -1) - right
+        def loss(hidden, output, target):
+            kernel = tf.transpose(output.kernel)
+            return sampled_cross_entropy(hidden, kernel, output.bias, target, noise, log_expected)
 
-        return self._sum(cross_entropy, states, words, lengths)
+        return self._sum(loss, states, words, lengths, ends)
 
-    def _sum(self, cross_entropy, states, words, lengths):
-        """Sum ``cross_entropy(hidden, output layer, target)`` [positions] over each sequence and direction."""
+    def _sum(self, loss, states, words, lengths, ends):
+        """Sum ``loss(hidden, output layer, target)`` [positions] over each sequence and direction."""
         real = tf.sequence_mask(lengths, tf.shape(words)[1])
         words = self.told_apart(tf.where(real, words, 0))
         targets = (tf.pad(words[:, 1:], [[0, 0], [0, 1]]), tf.pad(words[:, :-1], [[0, 0], [1, 0]]))
-        places = tf.where(real)
-        total = tf.zeros([tf.size(places[:, 0])])
+        total = tf.zeros([tf.shape(words)[0]])
         ways = zip(self.networks, targets, tf.split(states, len(self.networks), -1), strict=False)
         for (hidden, output), target, state in ways:
-            total += cross_entropy(hidden(tf.gather_nd(state, places)), output, tf.gather_nd(target, places))
-        return tf.math.unsorted_segment_sum(total, places[:, 0], tf.shape(words)[0])
+            places = tf.where(real if ends else target > 0)
+            losses = loss(hidden(tf.gather_nd(state, places)), output, tf.gather_nd(target, places))
+            total += tf.math.unsorted_segment_sum(losses, places[:, 0], tf.shape(words)[0])
+        return total
 
     def told_apart(self, words):
         """Return word ids, those that are too rare for this layer as the unknown word."""

@@ -9,6 +9,7 @@ _BUILDERS = {
     "build_classifier": "seqkit.models.classifier",
     "build_regressor": "seqkit.models.classifier",
     "build_tree_classifier": "seqkit.models.tree_classifier",
+    "build_language_model": "seqkit.models.language_model",
 }
 
 

@@ -12,9 +12,12 @@ Three modes:
     What lies between white space, as ``str.split`` sees it.
 ``characters``
     One token for each visible character, with the marks that belong to it; emoji and flags whole.
+``code_points``
+    Every character a token, white space too, so that the tokens put together are the text. Bytes that are not UTF-8
+    become U+FFFD.
 
-Bytes that are not UTF-8 count as letters and come back as they were. Invisible signs (zero-width space, byte order
-mark, direction marks) separate tokens like white space, except in mode ``whitespace``.
+In the first three, bytes that are not UTF-8 count as letters and come back as they were. Invisible signs (zero-width
+space, byte order mark, direction marks) separate tokens like white space in ``words`` and ``characters``.
 """
 
 from __future__ import annotations
@@ -30,7 +33,7 @@ import tensorflow as tf
 from seqkit.errors import DataError, InputTypeError, ParameterError
 from seqkit.text import unicode_classes as uc
 
-MODES = ("words", "whitespace", "characters")
+MODES = ("words", "whitespace", "characters", "code_points")
 
 _ZWJ = 0x200D
 _APOSTROPHES = (0x27, 0x2019)
@@ -74,7 +77,7 @@ def tokenize(texts: tf.Tensor, mode: str = "words") -> TokenizedText:
     ----------
     texts : tf.Tensor of string, shape [n]
         UTF-8; bytes that are not are no fault.
-    mode : {"words", "whitespace", "characters"}
+    mode : {"words", "whitespace", "characters", "code_points"}
         See the head of this module.
 
     Returns
@@ -88,6 +91,8 @@ def tokenize(texts: tf.Tensor, mode: str = "words") -> TokenizedText:
         raise DataError(f"texts: expected a string tensor of shape [n], got shape {texts.shape}; reshape it first")
     # String ops have no GPU kernels; without the pin their small neighbours would travel to the GPU and back.
     with tf.name_scope("tokenize"), tf.device("/CPU:0"):
+        if mode == "code_points":
+            return _code_points(texts)
         padded = tf.strings.join([texts, " "])
         cuts = _cut(padded, mode)
         starts = tf.gather(cuts.byte_offsets, cuts.first)
@@ -104,6 +109,18 @@ def tokenize(texts: tf.Tensor, mode: str = "words") -> TokenizedText:
         return TokenizedText(*(tf.RaggedTensor.from_row_splits(f, cuts.splits, validate=False) for f in fields))
 
 
+def _code_points(texts: tf.Tensor) -> TokenizedText:
+    tokens, starts = tf.strings.unicode_split_with_offsets(texts, "UTF-8", errors="replace")
+    splits, flat = tokens.row_splits, tf.cast(starts.flat_values, tf.int32)
+    # A token ends where the next one of its text begins; the last one, where the text does.
+    ends = tf.concat([flat[1:], tf.zeros_like(flat[:1])], 0)
+    some = tf.where(splits[1:] > splits[:-1])[:, 0]
+    last = tf.gather(splits[1:], some) - 1
+    ends = tf.tensor_scatter_nd_update(ends, last[:, None], tf.gather(tf.strings.length(texts), some))
+    fields = (tokens.flat_values, flat, ends)
+    return TokenizedText(*(tf.RaggedTensor.from_row_splits(f, splits, validate=False) for f in fields))
+
+
 def tokenize_texts(texts: Sequence[str], mode: str = "words") -> list[Tokens]:
     """Cut Python strings into tokens with character offsets.
 
@@ -111,7 +128,7 @@ def tokenize_texts(texts: Sequence[str], mode: str = "words") -> list[Tokens]:
     ----------
     texts : sequence of str
         The texts; none is changed or normalized.
-    mode : {"words", "whitespace", "characters"}
+    mode : {"words", "whitespace", "characters", "code_points"}
         See the head of this module.
 
     Returns
@@ -142,6 +159,8 @@ def tokenize_texts(texts: Sequence[str], mode: str = "words") -> list[Tokens]:
 
 def _tokenize_chunk(texts: list[str], mode: str) -> list[Tokens]:
     # A lone surrogate has no UTF-8; any one letter in its place keeps the character offsets right.
+    if mode == "code_points":
+        return [Tokens(list(text), list(range(len(text))), list(range(1, len(text) + 1))) for text in texts]
     encoded = [_encode(text) for text in texts]
     splits, starts, ends = (a.numpy().tolist() for a in _character_offsets(mode)(tf.constant(encoded, tf.string)))
     rows = []

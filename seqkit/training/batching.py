@@ -8,7 +8,9 @@ import numpy as np
 MAX_POSITIONS = 32_768
 
 
-def shuffled_batches(lengths: np.ndarray, batch_size: int, rng: np.random.Generator) -> list[np.ndarray]:
+def shuffled_batches(
+    lengths: np.ndarray, batch_size: int, rng: np.random.Generator, positions: int = MAX_POSITIONS
+) -> list[np.ndarray]:
     """Cut a data set into batches of like length, in random order.
 
     Lengths are jittered before sorting, so that batches differ from epoch to epoch; by little, since every sequence is
@@ -19,9 +21,11 @@ def shuffled_batches(lengths: np.ndarray, batch_size: int, rng: np.random.Genera
     lengths : ndarray
         Length of each sequence.
     batch_size : int
-        Sequences in a batch; fewer where they are so long that the batch would pass `MAX_POSITIONS`.
+        Sequences in a batch; fewer where they are so long that the batch would pass ``positions``.
     rng : numpy.random.Generator
         Source of randomness.
+    positions : int
+        Most positions in a batch, padding included.
 
     Returns
     -------
@@ -30,7 +34,7 @@ def shuffled_batches(lengths: np.ndarray, batch_size: int, rng: np.random.Genera
     """
     jitter = rng.uniform(-0.05, 0.05, len(lengths)) * lengths + rng.uniform(-0.5, 0.5, len(lengths))
     order = np.argsort(lengths + jitter, kind="stable")
-    batches = _cut(order, lengths, batch_size)
+    batches = _cut(order, lengths, batch_size, positions)
     return [batches[i] for i in rng.permutation(len(batches))]
 
 

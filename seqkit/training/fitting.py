@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from numbers import Integral
+from typing import NamedTuple
 
 import numpy as np
 import tensorflow as tf
@@ -52,6 +53,62 @@ def fit_model(
     """
     model, tensors = estimator.model_, estimator._tensors(data)
     constants = {name: tf.constant(value) for name, value in targets.items()}
+
+    def make_step(optimizer):
+        return _step(model, optimizer, estimator.gradient_clip, tensors, constants, losses or sequence_losses)
+
+    def plan(step, held_out):
+        rows, evaluate = np.arange(len(data)), None
+        if held_out is not None:
+            if held_out.train_rows is not None:
+                rows = held_out.train_rows
+            evaluate = estimator._evaluation(
+                held_out, tensors if held_out.data is data else estimator._tensors(held_out.data)
+            )
+        rows = rows[data.lengths[rows] > 0]
+        lengths = data.lengths[rows]
+        return Plan(
+            lambda batch: step(tensors, constants, tf.constant(batch, tf.int32)),
+            lambda rng: [rows[b] for b in shuffled_batches(lengths, estimator._batch_rows(rows), rng)],
+            int(lengths.sum()),
+            evaluate,
+        )
+
+    run_training(estimator, data, targets, held_out, epochs, partial, tuple(constants), make_step, plan)
+
+
+class Plan(NamedTuple):
+    """What a `TrainingLoop` is told of the data: see there."""
+
+    step: Callable
+    batches: Callable
+    tokens: int
+    evaluate: Callable | None
+
+
+def run_training(
+    estimator,
+    data,
+    targets: dict[str, np.ndarray],
+    held_out: HeldOut | None,
+    epochs: int,
+    partial: bool,
+    key: tuple,
+    make_step: Callable,
+    plan: Callable,
+) -> None:
+    """Run the training loop on an estimator whose model is made; parameters not told of here are those of `fit_model`.
+
+    Parameters
+    ----------
+    key : tuple
+        What tells one step's graph from another, where several are made for one optimizer.
+    make_step : callable
+        Takes an optimizer, returns the graph function of a step.
+    plan : callable
+        Takes that function and the `HeldOut` that counts (of a resumed fit, it may be another one), returns a `Plan`.
+    """
+    model = estimator.model_
     # partial_fit goes on with the optimizer of the call before, unless it was to be another one.
     asked = (repr(estimator.optimizer), estimator.learning_rate, estimator.gradient_clip)
     before, optimizer, steps = estimator._live.pop("steps", (None, None, {}))
@@ -59,11 +116,9 @@ def fit_model(
         steps = {}
         optimizer = make_optimizer(estimator.optimizer, float(estimator.learning_rate))
         optimizer.build(model.trainable_variables)
-    step = steps.get(tuple(constants))
+    step = steps.get(key)
     if step is None:
-        step = steps[tuple(constants)] = _step(
-            model, optimizer, estimator.gradient_clip, tensors, constants, losses or sequence_losses
-        )
+        step = steps[key] = make_step(optimizer)
     if partial:
         estimator._live["steps"] = asked, optimizer, steps
 
@@ -76,25 +131,16 @@ def fit_model(
             if held_out is not None and held_out.train_rows is not None:
                 held_out = estimator._random_part(data, targets["targets"])
 
-    train_rows, evaluate = np.arange(len(data)), None
-    if held_out is not None:
-        if held_out.train_rows is not None:
-            train_rows = held_out.train_rows
-        evaluate = estimator._evaluation(
-            held_out, tensors if held_out.data is data else estimator._tensors(held_out.data)
-        )
-    train_rows = train_rows[data.lengths[train_rows] > 0]
-    train_lengths = data.lengths[train_rows]
-
+    planned = plan(step, held_out)
     loop = TrainingLoop(
         model,
         optimizer,
-        lambda rows: step(tensors, constants, rows),
-        lambda rng: [train_rows[b] for b in shuffled_batches(train_lengths, estimator._batch_rows(train_rows), rng)],
-        tokens=int(train_lengths.sum()),
+        planned.step,
+        planned.batches,
+        tokens=planned.tokens,
         epochs=epochs,
         progress=estimator._progress(),
-        evaluate=evaluate,
+        evaluate=planned.evaluate,
         patience=estimator.patience,
         average=WeightAverage([v.value for v in model.trainable_variables])
         if estimator.average_weights and not partial

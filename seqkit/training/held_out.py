@@ -24,6 +24,8 @@ class HeldOut:
         The other rows, where ``data`` is the training data itself; None where it was given apart.
     unseen : list
         Classes that training data lack; they are numbered after the known ones and can only be missed.
+    train : seqkit.estimators.sequences.Sequences or None
+        What to train on in place of the training data given, where the sequences held out were cut from those.
     """
 
     data: Any
@@ -31,6 +33,7 @@ class HeldOut:
     rows: np.ndarray
     train_rows: np.ndarray | None = None
     unseen: list = field(default_factory=list)
+    train: Any = None
 
 
 def random_part(data, targets: np.ndarray, fraction: float | None, seed: int, by_class: bool = False) -> HeldOut | None:

@@ -28,9 +28,9 @@ class TrainingLoop:
     optimizer : keras.optimizers.Optimizer
         Built on the model's trainable variables.
     step : callable
-        Takes row numbers (int32 tensor), makes one optimizer step and returns the loss of the batch.
+        Takes a batch, makes one optimizer step and returns the loss.
     batches : callable
-        Takes a random generator, returns the batches of an epoch.
+        Takes a random generator, returns the batches of an epoch, each what ``step`` takes.
     tokens : int
         Tokens in one epoch.
     epochs : int
@@ -96,8 +96,8 @@ class TrainingLoop:
         batches = self.batches(np.random.default_rng([self.seed, epoch]))
         losses = []
         with self.progress(len(batches), f"epoch {epoch + 1}/{self.epochs}") as bar:
-            for rows in batches:
-                losses.append(self.step(tf.constant(rows, tf.int32)))
+            for batch in batches:
+                losses.append(self.step(batch))
                 if self.average:
                     self.average.step()
                 bar.advance()

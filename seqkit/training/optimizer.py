@@ -58,7 +58,11 @@ class FusedAdam(keras.optimizers.Adam):
 
 
 def apply_gradients(
-    optimizer: keras.optimizers.Optimizer, gradients: list, variables: list, clip: float | None
+    optimizer: keras.optimizers.Optimizer,
+    gradients: list,
+    variables: list,
+    clip: float | None,
+    clip_value: float | None = None,
 ) -> None:
     """Take an optimizer step.
 
@@ -72,11 +76,15 @@ def apply_gradients(
         The variables.
     clip : float or None
         Largest norm of all gradients together (Pascanu et al. 2013).
+    clip_value : float or None
+        Largest size of each number in a gradient, before that.
     """
     sparse = isinstance(optimizer, FusedAdam)
     gradients = [
         _merge(g) if sparse and isinstance(g, tf.IndexedSlices) else tf.convert_to_tensor(g) for g in gradients
     ]
+    if clip_value is not None:
+        gradients = tf.nest.map_structure(lambda g: tf.clip_by_value(g, -clip_value, clip_value), gradients)
     if clip is not None:
         gradients, _ = tf.clip_by_global_norm(gradients, clip)
     optimizer.apply(gradients, variables)
@@ -85,7 +93,7 @@ def apply_gradients(
 def _merge(gradient: tf.IndexedSlices) -> tf.IndexedSlices:
     """Add up the slices of a row that occurs more than once."""
     rows, place = tf.unique(tf.reshape(gradient.indices, [-1]))
-    values = tf.reshape(gradient.values, [-1, gradient.values.shape[-1]])
+    values = tf.reshape(gradient.values, [-1, *gradient.values.shape[gradient.indices.shape.rank :]])
     return tf.IndexedSlices(tf.math.unsorted_segment_sum(values, place, tf.size(rows)), rows, gradient.dense_shape)
 
 

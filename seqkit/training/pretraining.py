@@ -9,6 +9,7 @@ import numpy as np
 import tensorflow as tf
 
 from seqkit.layers.language_objective import LanguageObjective
+from seqkit.layers.softmax import noise, unigram_shares
 from seqkit.training.batching import shuffled_batches, sorted_batches
 from seqkit.training.graph import graph
 from seqkit.training.loop import TrainingLoop
@@ -20,6 +21,7 @@ _SAMPLES = 512  # of them, drawn for a step of training
 _BOTTLENECK = 100
 _DROPOUT = 0.2
 _BATCH = 32
+_WINDOW = 64  # words that are read at once: long texts are cut, for more optimizer steps
 _PATIENCE = 2
 _HELD_OUT = 0.1
 
@@ -64,20 +66,19 @@ def pretrain(estimator, data, epochs: int) -> dict[str, list[float]]:
     variables = [variable for layer in layers for variable in layer.trainable_variables]
     optimizer = make_optimizer(estimator.optimizer, float(estimator.learning_rate))
     optimizer.build(variables)
-    tensors = estimator._tensors(data)
+    tensors, lengths, texts = _windows(estimator._tensors(data), data.lengths)
     specification = [signature(tensors), tf.TensorSpec([None], tf.int32)]
 
-    rows = np.flatnonzero(data.lengths > 0)
-    rows = rows[np.random.default_rng([seed, 2]).permutation(len(rows))]
-    held = round(len(rows) * _HELD_OUT)
-    train, held = np.sort(rows[held:]), np.sort(rows[:held])
-    words = tf.gather(tensors["words"], tensors["index"].numpy()[data.positions(train)])
+    order = np.random.default_rng([seed, 2]).permutation(len(data))
+    is_held = np.zeros(len(data), bool)
+    is_held[order[: round(len(data) * _HELD_OUT)]] = True
+    some = lengths > 1  # a word alone has no neighbour to expect
+    train, held = np.flatnonzero(some & ~is_held[texts]), np.flatnonzero(some & is_held[texts])
+    words = tf.gather(tensors["words"], tensors["index"].numpy()[data.positions(np.flatnonzero(~is_held))])
     words = objective.told_apart(words).numpy()
-    counts = np.bincount(words, minlength=objective.config["words"])
-    counts[0] = len(train)  # ends
-    share = np.maximum(counts, 0.1) / np.maximum(counts, 0.1).sum()  # no word is impossible
-    objective.expect(share)
-    draw, log_expected = _draws(share, _SAMPLES, seed * 7 + 4)
+    shares = unigram_shares(words, objective.config["words"], ends=0)
+    objective.expect(shares)
+    draw, log_expected = noise(shares, _SAMPLES, seed * 7 + 4)
     dropout = [keras.layers.Dropout(_DROPOUT, seed=seed * 7 + k, dtype=model.dtype_policy) for k in (5, 6)]
 
     def cross_entropy(tensors, rows, training):
@@ -87,11 +88,11 @@ def pretrain(estimator, data, epochs: int) -> dict[str, list[float]]:
         _, states, *_ = model.recurrent.each_layer(vectors, lengths, training=training)
         states = dropout[1](states, training=training)
         if training:
-            losses = objective.sampled_loss(states, words, lengths, draw(), log_expected)
+            losses = objective.sampled_loss(states, words, lengths, draw(), log_expected, ends=False)
         else:
-            losses = objective.loss(states, words, lengths)
+            losses = objective.loss(states, words, lengths, ends=False)
         directions = 1 + bool(config["bidirectional"])
-        return tf.reduce_sum(losses) / (directions * tf.cast(tf.reduce_sum(lengths), tf.float32))
+        return tf.reduce_sum(losses) / (directions * tf.cast(tf.reduce_sum(lengths - 1), tf.float32))
 
     def take_step(tensors, rows):
         with tf.GradientTape() as tape:
@@ -104,18 +105,18 @@ def pretrain(estimator, data, epochs: int) -> dict[str, list[float]]:
 
     def evaluate() -> dict[str, float]:
         total = 0.0
-        for batch in sorted_batches(data.lengths[held], 128):
+        for batch in sorted_batches(lengths[held], 128):
             chosen = held[batch]
-            total += float(measure(tensors, tf.constant(chosen, tf.int32))) * data.lengths[chosen].sum()
-        mean = total / data.lengths[held].sum()
+            total += float(measure(tensors, tf.constant(chosen, tf.int32))) * (lengths[chosen] - 1).sum()
+        mean = total / (lengths[held] - 1).sum()
         return {"validation_loss": mean}
 
     loop = TrainingLoop(
         SimpleNamespace(variables=variables, trainable_variables=variables),
         optimizer,
-        lambda chosen: step(tensors, chosen),
-        lambda rng: [train[b] for b in shuffled_batches(data.lengths[train], _BATCH, rng)],
-        tokens=int(data.lengths[train].sum()),
+        lambda chosen: step(tensors, tf.constant(chosen, tf.int32)),
+        lambda rng: [train[b] for b in shuffled_batches(lengths[train], _BATCH, rng)],
+        tokens=int(lengths[train].sum()),
         epochs=epochs,
         progress=estimator._progress("pretraining "),
         evaluate=evaluate if len(held) else None,
@@ -128,12 +129,17 @@ def pretrain(estimator, data, epochs: int) -> dict[str, list[float]]:
     return history
 
 
-def _draws(share: np.ndarray, samples: int, seed: int):
-    """Return a function that draws words by their share q, and log(samples · q), see `sampled_loss`."""
-    below = tf.constant(np.cumsum(share)[:-1], tf.float32)
-    generator = keras.random.SeedGenerator(seed)
+def _windows(tensors, lengths: np.ndarray):
+    """Cut texts into windows of nearly the same length, as rows of their own.
 
-    def draw():
-        return tf.searchsorted(below, keras.random.uniform((samples,), seed=generator), side="right")
-
-    return draw, tf.constant(np.log(samples * share), tf.float32)
+    Returns
+    -------
+    tuple
+        The tensors with windows for rows, the length of each window, and the number of its text.
+    """
+    count = np.maximum(-(-lengths // _WINDOW), 1)
+    texts = np.repeat(np.arange(len(lengths)), count)
+    place = np.arange(len(texts)) - np.repeat(np.cumsum(count) - count, count)
+    cut = lengths[texts] // count[texts] + (place < lengths[texts] % count[texts])
+    starts = tf.constant(np.concatenate([[0], np.cumsum(cut)]), tf.int32)
+    return {**tensors, "starts": starts}, cut, texts

@@ -1,0 +1,141 @@
+"""The loops that write sequences: one token after the other, each read before the next is chosen."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import NamedTuple
+
+import tensorflow as tf
+
+from seqkit.decoding.sampling import sample, uniform
+
+#: ``(ids [rows], states [rows, …]) -> (logits [rows, ids], states)``
+Step = Callable[[tf.Tensor, tf.Tensor], tuple[tf.Tensor, tf.Tensor]]
+
+
+class Written(NamedTuple):
+    """What was written: ids [rows, time] (0 behind the end), how many of them, and their log-probability [rows]."""
+
+    ids: tf.Tensor
+    lengths: tf.Tensor
+    log_probability: tf.Tensor
+
+
+class Settings(NamedTuple):
+    """How each row is to be sampled; see `seqkit.decoding.sampling.sample`."""
+
+    seeds: tf.Tensor  # int64 [rows]
+    temperature: tf.Tensor  # float32 [rows]
+    top_k: tf.Tensor  # int32 [rows]
+    top_p: tf.Tensor  # float32 [rows]
+
+
+def write(step: Step, ids, states, limits, settings: Settings, end: int = 0, banned=None) -> Written:
+    """Sample sequences.
+
+    Args:
+        step: What reads an id and scores the next.
+        ids: int32 [rows]: the last id before what is to be written.
+        states: Tensor [rows, …]: the states before that id is read.
+        limits: int32 [rows]: most ids to write.
+        settings: How.
+        end: The id that ends a row; it is not among what was written, yet counts in its probability.
+        banned: float32 [ids], added to the scores of what is chosen; or None.
+    """
+    longest = tf.reduce_max(tf.pad(limits, [[0, 1]]))
+
+    def goes_on(t, _ids, _states, alive, *_):
+        return (t < longest) & tf.reduce_any(alive)
+
+    def body(t, ids, states, alive, lengths, total, written):
+        logits, states = step(ids, states)
+        chosen = logits if banned is None else logits + banned
+        ids = sample(chosen, uniform(settings.seeds, t), settings.temperature, settings.top_k, settings.top_p)
+        scores = -tf.nn.sparse_softmax_cross_entropy_with_logits(ids, logits)
+        total += tf.where(alive, scores, 0.0)
+        alive &= ids != end
+        ids = tf.where(alive, ids, end)
+        lengths += tf.cast(alive, tf.int32)
+        return t + 1, ids, states, alive & (t + 1 < limits), lengths, total, written.write(t, ids)
+
+    rows = tf.shape(ids)
+    written = tf.TensorArray(tf.int32, 0, dynamic_size=True, clear_after_read=False, element_shape=[None])
+    begin = (0, ids, states, limits > 0, tf.zeros(rows, tf.int32), tf.zeros(rows), written)
+    t, *_, lengths, total, written = tf.while_loop(goes_on, body, begin)
+    table = tf.cond(t > 0, lambda: tf.transpose(written.stack()), lambda: tf.zeros([rows[0], 0], tf.int32))
+    return Written(tf.where(tf.sequence_mask(lengths, t), table, 0), lengths, total)
+
+
+def read_all(read: Callable, ids, lengths, states):
+    """Read rows of differing lengths and return the states after the last id of each.
+
+    Args:
+        read: ``(ids [rows], states) -> states``.
+        ids: int32 [rows, time].
+        lengths: int32 [rows].
+        states: Tensor [rows, size].
+    """
+
+    def body(t, states):
+        return t + 1, tf.where((t < lengths)[:, None], read(ids[:, t], states), states)
+
+    longest = tf.reduce_max(tf.pad(lengths, [[0, 1]]))
+    return tf.while_loop(lambda t, _: t < longest, body, (0, states))[1]
+
+
+def search(step: Step, ids, states, limits, width: int, end: int = 0, banned=None) -> Written:
+    """Find the most probable sequences by beam search.
+
+    A sequence that has ended stays among the ``width`` best of its row as long as no more probable ones drive it out.
+
+    Args:
+        step: What reads an id and scores the next.
+        ids: int32 [rows]: the last id before what is to be written.
+        states: Tensor [rows, size]: the states before that id is read.
+        limits: int32 [rows]: most ids to write.
+        width: Sequences kept for each row.
+        end: The id that ends a row; it is not among what was written, yet counts in its probability.
+        banned: float32 [ids], added to the scores of what is chosen; or None.
+
+    Returns:
+        What was written, [rows, width, …], the most probable first.
+    """
+    rows, longest = tf.shape(ids)[0], tf.reduce_max(tf.pad(limits, [[0, 1]]))
+    limits = limits[:, None]
+
+    def goes_on(t, _ids, _states, alive, *_):
+        return (t < longest) & tf.reduce_any(alive)
+
+    def body(t, ids, states, alive, lengths, total, table):
+        logits, states = step(tf.reshape(ids, [-1]), states)
+        count = logits.shape[-1]
+        scores = tf.reshape(tf.nn.log_softmax(logits), [rows, width, count])
+        if banned is not None:
+            scores += banned
+        # What has ended can only stay as it is: by the end, at no cost.
+        stays = tf.where(tf.range(count) == end, 0.0, -1e30)
+        scores = total[..., None] + tf.where(alive[..., None], scores, stays)
+        total, best = tf.math.top_k(tf.reshape(scores, [rows, width * count]), width)
+        parents, ids = best // count, best % count
+        alive = tf.gather(alive, parents, batch_dims=1) & (ids != end)
+        lengths = tf.gather(lengths, parents, batch_dims=1) + tf.cast(alive, tf.int32)
+        table = tf.concat([tf.gather(table, parents, batch_dims=1), tf.where(alive, ids, 0)[..., None]], -1)
+        flat = tf.reshape(parents + width * tf.range(rows)[:, None], [-1])
+        return t + 1, ids, tf.gather(states, flat), alive & (t + 1 < limits), lengths, total, table
+
+    alive = tf.broadcast_to(limits > 0, [rows, width])
+    total = tf.tile(tf.where(tf.range(width) == 0, 0.0, -1e30)[None], [rows, 1])  # at first all are one and the same
+    table = tf.zeros([rows, width, 0], tf.int32)
+    begin = (
+        0,
+        tf.repeat(ids[:, None], width, 1),
+        tf.repeat(states, width, 0),
+        alive,
+        tf.zeros([rows, width], tf.int32),
+        total,
+        table,
+    )
+    grid = tf.TensorShape([None, width])
+    invariants = (tf.TensorShape([]), grid, states.shape, grid, grid, grid, tf.TensorShape([None, width, None]))
+    *_, lengths, total, table = tf.while_loop(goes_on, body, begin, shape_invariants=invariants)
+    return Written(table, lengths, total)

@@ -1,0 +1,410 @@
+"""What comes next: a distribution over sequences of tokens."""
+
+from __future__ import annotations
+
+from numbers import Integral, Real
+
+import numpy as np
+from sklearn.utils._param_validation import Interval, StrOptions
+
+from seqkit.errors import DataError, ParameterError
+from seqkit.estimators.sequence_estimator import (
+    READER_CONSTRAINTS,
+    TRAINING_CONSTRAINTS,
+    SequenceEstimator,
+)
+from seqkit.estimators.sequences import Sequences
+from seqkit.estimators.writing import WritingMixin
+from seqkit.training.held_out import HeldOut, random_part
+
+_FEW = 20  # texts, of which each gives its last share to be held out
+_LEAST_STEPS = 50  # in a pass over small data
+_MOST_ROWS = 64
+_MANY_WORDS = 12_000  # from which on the softmax is sampled in training
+_SAMPLES = 4_096
+_MODES = {"characters": "code_points", "words": "words", "whitespace": "whitespace"}
+
+
+class LanguageModel(WritingMixin, SequenceEstimator):
+    """Learn the probability of texts, token by token, and write new ones.
+
+    A recurrent network reads the tokens so far and gives the distribution of the next. Texts of any length are one
+    stream: each is read from its beginning, in segments through which the gradient flows, with the state carried from
+    one to the next (truncated backpropagation). What ends a text is a token of its own, ``<EOS>``.
+
+    Parameters
+    ----------
+    cell : {"lstm", "gru", "elman", "jordan"}, default="lstm"
+        The recurrence. A Jordan network's top layer feeds back the distribution that it answers with.
+    units : int, default=512
+        Hidden units of each layer.
+    layers : int, default=1
+        Recurrent layers.
+    activation : str or None, default="tanh"
+        Activation of the hidden state; any Keras name.
+    word_dim : int or None, default=128
+        Size of the learned vectors of tokens. None: tokens come in as vectors of one 1 (one-hot).
+    tied : bool, default=False
+        Whether the vectors of tokens serve as the output layer too (Press & Wolf 2017; Inan et al. 2017).
+    dropout : float, default=0.2
+        Share of features dropped in training before, between and after the recurrent layers, the same at all steps of
+        a segment (Gal & Ghahramani 2016).
+    recurrent_dropout : float, default=0.0
+        Share of the fed-back state dropped in training, likewise.
+    initial_state : {"zeros", "learned"}, default="zeros"
+        State before the first step.
+    sampled_softmax : int, "auto" or None, default="auto"
+        Words drawn for a training step in place of the whole vocabulary (Jean et al. 2015). None: the whole. "auto":
+        4,096 where there are more than 12,000 tokens. What is predicted always is of the whole.
+    tokenizer : {"characters", "words", "whitespace"}, default="characters"
+        How raw strings are cut into tokens. "characters": all of them, white space too.
+    lowercase : bool, default=False
+        Whether tokens are looked up in lower case.
+    min_count : int, default=1
+        Tokens seen less often are the unknown token, ``<UNK>``.
+    steps : int, default=64
+        Tokens in a segment: how far the gradient flows back.
+    optimizer : str, dict or keras.optimizers.Optimizer, default="adam"
+        A Keras name, configuration, or optimizer (which is copied).
+    learning_rate : float, default=0.002
+        Step size, for an optimizer given by name.
+    gradient_clip : float or None, default=1.0
+        Largest norm of all gradients together.
+    gradient_clip_value : float or None, default=None
+        Largest size of each number in a gradient. The loss is the mean over the tokens of a step.
+    batch_size : int or "auto", default="auto"
+        Texts, or pieces of long ones, read side by side. "auto": 64, fewer where that would make less than 50 steps in
+        a pass.
+    epochs : int, default=30
+        Most passes over the training data.
+    patience : int or None, default=3
+        Passes without a better score on the validation part before training ends; None: never early.
+    validation_fraction : float or None, default=0.1
+        Share of the training data that judges each pass, where `fit` is given no validation data: texts at random, or
+        of 20 texts or fewer the last share of each, as a text of its own. None or 0: none, and no early stopping.
+    average_weights : bool, default=True
+        Whether the moving average of the weights is what is scored and kept.
+    max_length : int or None, default=None
+        Longest text accepted, in tokens; longer ones raise. None: no limit. Nothing is ever cut.
+    warm_start : bool, default=False
+        Whether `fit` continues from the present weights. New tokens are then unknown tokens.
+    checkpoint_dir : str, os.PathLike or None, default=None
+        Folder for the state after each pass; `fit` with the same parameters and data resumes from it.
+    random_state : int, numpy.random.RandomState or None, default=None
+        Seed of weights, dropout, order and the validation part. An int gives the same fit each time on one machine.
+    verbose : {"auto", 0, 1, 2}, default="auto"
+        Progress: a bar on a terminal ("auto"), none (0), a bar (1), a line a pass (2).
+
+    Attributes
+    ----------
+    model_ : keras.Model
+        The network, made by `seqkit.models.build_language_model`.
+    vocabulary_ : seqkit.text.features.TokenVocabulary
+        The tokens.
+    history_ : dict
+        For each pass: "loss" (per token), "validation_loss" of the validation part, "seconds", "tokens_per_second" in
+        training, "elapsed".
+
+    Examples
+    --------
+    >>> from seqkit import LanguageModel
+    >>> model = LanguageModel(random_state=0).fit(["the apple and pear salad"] * 50)  # doctest: +SKIP
+    >>> model.generate("the apple", length=20, temperature=0.5, seed=1)  # doctest: +SKIP
+    ' and pear salad'
+    """
+
+    _parameter_constraints = {  # noqa: RUF012
+        **{name: READER_CONSTRAINTS[name] for name in ("cell", "units", "layers", "activation")},
+        "word_dim": [Interval(Integral, 1, None, closed="left"), None],
+        "tied": ["boolean"],
+        **{name: READER_CONSTRAINTS[name] for name in ("dropout", "recurrent_dropout", "initial_state")},
+        "sampled_softmax": [Interval(Integral, 1, None, closed="left"), StrOptions({"auto"}), None],
+        **{name: READER_CONSTRAINTS[name] for name in ("tokenizer", "lowercase", "min_count")},
+        "steps": [Interval(Integral, 1, None, closed="left")],
+        **TRAINING_CONSTRAINTS,
+        "gradient_clip_value": [Interval(Real, 0, None, closed="neither"), None],
+        "batch_size": [Interval(Integral, 1, None, closed="left"), StrOptions({"auto"})],
+    }
+    _builder = "build_language_model"
+    _target_per_step = False
+
+    def __init__(
+        self,
+        cell="lstm",
+        units=512,
+        layers=1,
+        activation="tanh",
+        word_dim=128,
+        tied=False,
+        dropout=0.2,
+        recurrent_dropout=0.0,
+        initial_state="zeros",
+        sampled_softmax="auto",
+        tokenizer="characters",
+        lowercase=False,
+        min_count=1,
+        steps=64,
+        optimizer="adam",
+        learning_rate=0.002,
+        gradient_clip=1.0,
+        gradient_clip_value=None,
+        batch_size="auto",
+        epochs=30,
+        patience=3,
+        validation_fraction=0.1,
+        average_weights=True,
+        max_length=None,
+        warm_start=False,
+        checkpoint_dir=None,
+        random_state=None,
+        verbose="auto",
+    ):
+        self.cell = cell
+        self.units = units
+        self.layers = layers
+        self.activation = activation
+        self.word_dim = word_dim
+        self.tied = tied
+        self.dropout = dropout
+        self.recurrent_dropout = recurrent_dropout
+        self.initial_state = initial_state
+        self.sampled_softmax = sampled_softmax
+        self.tokenizer = tokenizer
+        self.lowercase = lowercase
+        self.min_count = min_count
+        self.steps = steps
+        self.optimizer = optimizer
+        self.learning_rate = learning_rate
+        self.gradient_clip = gradient_clip
+        self.gradient_clip_value = gradient_clip_value
+        self.batch_size = batch_size
+        self.epochs = epochs
+        self.patience = patience
+        self.validation_fraction = validation_fraction
+        self.average_weights = average_weights
+        self.max_length = max_length
+        self.warm_start = warm_start
+        self.checkpoint_dir = checkpoint_dir
+        self.random_state = random_state
+        self.verbose = verbose
+
+    # Fitting
+
+    def fit(self, X, y=None, validation_data=None, sample_weight=None):
+        """Learn from texts.
+
+        Parameters
+        ----------
+        X : list of str or list of list of str
+            Texts, or lists of tokens.
+        y : None
+            Not used; it is here because scikit-learn's tools give one.
+        validation_data : list or tuple (X, None), optional
+            Texts that judge each pass; by default a share of the training data.
+        sample_weight : array of shape (n,), optional
+            Weight of each text's loss.
+
+        Returns
+        -------
+        self
+        """
+        return super().fit(X, None, validation_data, sample_weight)
+
+    def partial_fit(self, X, y=None, sample_weight=None):
+        """Take one pass over more texts, continuing from the present weights; the first call learns the vocabulary.
+
+        Parameters
+        ----------
+        X, y, sample_weight
+            As in `fit`.
+
+        Returns
+        -------
+        self
+        """
+        return self._partial_fit(X, None, None, sample_weight)
+
+    def _read(self, X, fresh=False, name="X"):
+        from seqkit.estimators.sequences import check_sequences
+
+        data = check_sequences(
+            X, tokenizer=_MODES[self.tokenizer], kind="tokens", max_length=self.max_length, name=name
+        )
+        data.width = None
+        return data
+
+    def _fit_targets(self, y, data, fresh, classes=None):
+        return np.zeros((len(data), 0), np.float32)
+
+    def _start(self, data, targets, weights, corpus=None):
+        from seqkit.text.features import learn_vocabulary
+
+        self.input_kind_ = "tokens"
+        self._table_width = None
+        self._seed = self._draw_seed()
+        self.vocabulary_ = learn_vocabulary(
+            data.corpus.types,
+            data.corpus.counts,
+            characters=False,
+            features=False,
+            lowercase=self.lowercase,
+            digits=False,
+            min_count=int(self.min_count),
+        )
+        options = dict(
+            vocabulary_size=self.vocabulary_.n_words,
+            cell=self.cell,
+            units=int(self.units),
+            layers=int(self.layers),
+            activation=self.activation,
+            word_dim=None if self.word_dim is None else int(self.word_dim),
+            tied=bool(self.tied),
+            dropout=float(self.dropout),
+            recurrent_dropout=float(self.recurrent_dropout),
+            initial_state=self.initial_state,
+            seed=self._seed,
+        )
+        self._make_model(options, None)
+
+    def _held_out(self, given, data, targets):
+        if given is None:
+            return self._random_part(data, targets)
+        if isinstance(given, tuple) and len(given) == 2 and given[1] is None:
+            given = given[0]
+        held = self._read(given, name="validation_data")
+        return HeldOut(held, targets[:0], np.arange(len(held)))
+
+    def _random_part(self, data, targets):
+        if len(data) > _FEW:
+            return random_part(data, targets, self.validation_fraction, self._seed)
+        kept = np.ceil(data.lengths * (1 - (self.validation_fraction or 0.0))).astype(int)
+        if not (data.lengths - kept).sum():
+            return None
+        position = np.arange(data.lengths.sum()) - np.repeat(np.cumsum(data.lengths) - data.lengths, data.lengths)
+        is_kept = position < np.repeat(kept, data.lengths)
+        train, held = (
+            Sequences(data.kind, lengths, corpus=_stretches(data.corpus, lengths, chosen))
+            for lengths, chosen in ((kept, is_kept), (data.lengths - kept, ~is_kept))
+        )
+        rows = np.flatnonzero(held.lengths)
+        return HeldOut(held, targets[:0], rows, train=train)
+
+    def _train(self, data, targets, weights, held_out, epochs, partial=False):
+        from seqkit.training.language import fit_language_model
+
+        if held_out is not None and held_out.train is not None:
+            data = held_out.train
+        fit_language_model(self, data, weights, held_out, epochs, partial)
+
+    def _ids(self, data) -> np.ndarray:
+        """Return the ids of all tokens."""
+        import tensorflow as tf
+
+        if not len(data.corpus.index):
+            return np.zeros(0, np.int32)
+        return tf.gather(self._token_graph()(data.corpus.types)["words"], data.corpus.index).numpy()
+
+    def _token_graph(self):
+        from seqkit.text.features import TokenGraph
+
+        if "token_graph" not in self._live:
+            self._live["token_graph"] = TokenGraph(self.vocabulary_)
+        return self._live["token_graph"]
+
+    def _samples(self) -> int | None:
+        """Return how many words are drawn for a step of training; None for the whole softmax."""
+        if self.sampled_softmax != "auto":
+            return self.sampled_softmax
+        return _SAMPLES if self.vocabulary_.n_words > _MANY_WORDS and self.cell != "jordan" else None
+
+    def _layout(self, pieces):
+        """Cut pieces for training; return them and how many are read side by side."""
+        from seqkit.training.segments import cut
+
+        total, rows = int(pieces.counts.sum()), self.batch_size
+        if rows == "auto":
+            rows = int(np.clip(total // (_LEAST_STEPS * int(self.steps)), 1, _MOST_ROWS))
+        return cut(pieces, max(-(-total // rows), int(self.steps))), rows
+
+    # Probabilities
+
+    def log_probability(self, X, per_token: bool = False):
+        """Return the log-probability of texts, that of their ends included.
+
+        Parameters
+        ----------
+        X : list of str or list of list of str
+            As in `fit`.
+        per_token : bool
+            Whether to return that of each token given those before it.
+
+        Returns
+        -------
+        ndarray of shape (n,), or list of ndarray
+            Natural logarithms. Per token: for each text an array (length + 1,), the last for its end.
+        """
+        from seqkit.training.language import log_probabilities
+
+        self._check_fitted()
+        found = log_probabilities(self, self._read(X))
+        return found if per_token else np.array([p.sum(dtype=np.float64) for p in found])
+
+    def score(self, X, y=None, sample_weight=None) -> float:
+        """Return the mean log-probability of a token of the texts, their ends counted as tokens.
+
+        Parameters
+        ----------
+        X : list
+            As in `fit`.
+        y : None
+            Not used.
+        sample_weight : array of shape (n,), optional
+            Weight of each text.
+        """
+        from seqkit.estimators.targets import check_sample_weight
+
+        found = self.log_probability(X, per_token=True)
+        if not found:
+            raise DataError("X holds no texts: there is nothing to score.")
+        weights = check_sample_weight(sample_weight, len(found)).astype(float)
+        lengths = np.array([len(p) for p in found])
+        return float(np.dot(weights, [p.sum(dtype=np.float64) for p in found]) / np.dot(weights, lengths))
+
+    def perplexity(self, X) -> float:
+        """Return ``exp(-score(X))``: as unsure as among so many tokens of equal chance."""
+        return float(np.exp(-self.score(X)))
+
+    def predict(self, X) -> np.ndarray:
+        """Return the most probable next token of each text, an array (n,); "" where that is the end."""
+        return super().predict(X)
+
+    def _predict(self, data):
+        return np.array([pairs[0][0] for pairs in self._next(data, 1)], object)
+
+    def predict_next(self, X, k: int = 10):
+        """Return the most probable next tokens.
+
+        Parameters
+        ----------
+        X : str or list
+            One text, or texts (or lists of tokens).
+        k : int
+            How many.
+
+        Returns
+        -------
+        list of (str, float), or a list of such lists
+            Tokens and their probabilities, the most probable first; "" is the end, "\ufffd" the unknown token.
+        """
+        self._check_fitted()
+        if not isinstance(k, Integral) or k < 1:
+            raise ParameterError(f"k={k!r} must be an integer of at least 1.")
+        pairs = self._next(self._read([X] if isinstance(X, str) else X), int(k))
+        return pairs[0] if isinstance(X, str) else pairs
+
+
+def _stretches(corpus, lengths, chosen):
+    """Return a corpus of some of the tokens of another."""
+    from seqkit.text.corpus import TokenCorpus
+
+    return TokenCorpus(corpus.types, corpus.index[chosen], lengths)
