@@ -18,6 +18,7 @@ class Example(NamedTuple):
 
 
 _SMALL = {"units": 4, "epochs": 1, "batch_size": 4, "validation_fraction": None, "random_state": 0, "verbose": 0}
+_PLAIN = {**_SMALL, "learning_rate": 0.1}
 _WORDS = {"word_dim": 4, "char_encoder": None, "shape_features": False}
 _SENTENCES = [["Ada", "sang"], ["in", "New", "Delhi", "."], [], ["it", "rained", "👍🏽"]] * 2
 _TEXTS = ["good fun .", "a dull film", "", "Not good!", "dull, dull 👎", "fun"] * 2
@@ -56,6 +57,10 @@ EXAMPLES: dict[tuple[str, str], Example] = {
     ),
     ("SequenceRegressor", "vectors"): Example(
         {**_SMALL, "cell": "jordan"}, _FRAMES, [[float(len(x)), 1.0] for x in _FRAMES]
+    ),
+    ("LanguageModel", "texts"): Example({**_PLAIN, "word_dim": 3, "steps": 4}, _TEXTS, [None] * len(_TEXTS)),
+    ("LanguageModel", "tokens"): Example(
+        {**_PLAIN, "cell": "jordan", "word_dim": None, "layers": 2}, _SENTENCES, [None] * len(_SENTENCES)
     ),
 }  # fmt: skip
 CLASSES = dict(all_estimators())

@@ -47,19 +47,18 @@ def sample(logits: tf.Tensor, chance: tf.Tensor, temperature: tf.Tensor, top_k: 
     best = tf.argmax(logits, -1, tf.int32)
     scaled = logits / tf.where(temperature > 0, temperature, 1.0)[:, None]
 
-    def of_all():
-        return _place(tf.nn.softmax(scaled), chance)
+    shares = tf.nn.softmax(scaled)
 
-    def of_some():
+    def likely():
         size = tf.shape(logits)[1]
-        values, ids = tf.math.top_k(scaled, size)
-        shares = tf.nn.softmax(values)
-        before = tf.cumsum(shares, -1, exclusive=True)
-        ranks = tf.range(size)[None]
+        values, ids = tf.math.top_k(shares, size)
+        before, ranks = tf.cumsum(values, -1, exclusive=True), tf.range(size)[None]
         kept = (ranks < tf.where(top_k > 0, top_k, size)[:, None]) & ((before < top_p[:, None]) | (ranks == 0))
-        return tf.gather(ids, _place(tf.where(kept, shares, 0.0), chance), batch_dims=1)
+        # Back in the order of the ids, so that a row draws the same whether or not another one is limited.
+        return tf.where(tf.gather(kept, tf.argsort(ids), batch_dims=1), shares, 0.0)
 
-    drawn = tf.cond(tf.reduce_any((top_k > 0) | (top_p < 1.0)), of_some, of_all)
+    limited = tf.reduce_any((top_k > 0) | (top_p < 1.0))
+    drawn = _place(tf.cond(limited, likely, lambda: shares), chance)
     return tf.where(temperature > 0, drawn, best)
 
 

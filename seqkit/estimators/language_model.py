@@ -22,7 +22,8 @@ _LEAST_STEPS = 50  # in a pass over small data
 _MOST_ROWS = 64
 _MANY_WORDS = 12_000  # from which on the softmax is sampled in training
 _SAMPLES = 4_096
-_MODES = {"characters": "code_points", "words": "words", "whitespace": "whitespace"}
+#: What the tokenizers are called in `seqkit.text.tokenizer`.
+MODES = {"characters": "code_points", "words": "words", "whitespace": "whitespace"}
 
 
 class LanguageModel(WritingMixin, SequenceEstimator):
@@ -208,7 +209,7 @@ class LanguageModel(WritingMixin, SequenceEstimator):
         -------
         self
         """
-        return super().fit(X, None, validation_data, sample_weight)
+        return super().fit(X, y, validation_data, sample_weight)
 
     def partial_fit(self, X, y=None, sample_weight=None):
         """Take one pass over more texts, continuing from the present weights; the first call learns the vocabulary.
@@ -222,18 +223,18 @@ class LanguageModel(WritingMixin, SequenceEstimator):
         -------
         self
         """
-        return self._partial_fit(X, None, None, sample_weight)
+        return self._partial_fit(X, y, None, sample_weight)
 
     def _read(self, X, fresh=False, name="X"):
         from seqkit.estimators.sequences import check_sequences
 
-        data = check_sequences(
-            X, tokenizer=_MODES[self.tokenizer], kind="tokens", max_length=self.max_length, name=name
-        )
+        data = check_sequences(X, tokenizer=MODES[self.tokenizer], kind="tokens", max_length=self.max_length, name=name)
         data.width = None
         return data
 
     def _fit_targets(self, y, data, fresh, classes=None):
+        if y is not None and len(y) != len(data):
+            raise DataError(f"X and y have lengths {len(data)} and {len(y)}; y is not used, leave it out.")
         return np.zeros((len(data), 0), np.float32)
 
     def _start(self, data, targets, weights, corpus=None):
@@ -325,6 +326,11 @@ class LanguageModel(WritingMixin, SequenceEstimator):
         if rows == "auto":
             rows = int(np.clip(total // (_LEAST_STEPS * int(self.steps)), 1, _MOST_ROWS))
         return cut(pieces, max(-(-total // rows), int(self.steps))), rows
+
+    def _export(self, root):
+        from seqkit.export.language_model import export_language_model
+
+        return export_language_model(self, root)
 
     # Probabilities
 

@@ -41,6 +41,7 @@ _NUMERIC = {
 _NOT_OF_NUMBERS = {
     "SequenceTagger": "Its y holds a tag for every step of a sequence, where the checks give one for each row.",
     "TreeClassifier": "Its X holds parse trees.",
+    "LanguageModel": "Its X holds texts.",
 }
 #: Check -> why it cannot hold.
 _EXPECTED_FAILURES = {
