@@ -100,11 +100,6 @@ def test_a_beam_of_one_is_greedy_and_wider_ones_find_no_less():
 
 
 def test_reading_stops_at_the_end_of_each_row():
-    ids = tf.constant([[1, 2, 3], [3, 1, 9], [7, 7, 7]])
-    states = read_all(
-        lambda ids, states: 10 * states + tf.cast(ids, tf.float32)[:, None],
-        ids,
-        tf.constant([3, 2, 0]),
-        tf.zeros([3, 1]),
-    )
+    ids, lengths = tf.constant([[1, 2, 3], [3, 1, 9], [7, 7, 7]]), tf.constant([3, 2, 0])
+    states = read_all(lambda ids, states: 10 * states + ids[:, None], ids, lengths, tf.zeros([3, 1], tf.int32))
     assert states.numpy().tolist() == [[123], [31], [0]]
