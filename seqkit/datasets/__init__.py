@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from seqkit.datasets.bundled import Split, load_ner_sample
 from seqkit.datasets.catalogue import DATASETS, Dataset, RemoteFile, describe, get_dataset
+from seqkit.datasets.corpora import load_corpus
 from seqkit.datasets.fetch import cache_folder, find, stored_file, verify
 from seqkit.datasets.tagging import load_tagging, map_types
 from seqkit.datasets.texts import fold_numbers, load_texts, load_trees
@@ -18,6 +19,7 @@ __all__ = [
     "find",
     "fold_numbers",
     "get_dataset",
+    "load_corpus",
     "load_ner_sample",
     "load_tagging",
     "load_texts",

@@ -348,6 +348,49 @@ _ENTRIES = (
             ("Vietnamese.txt", 339, "f3f9e4164ab47601178a6e45b216464a64122f49d05541f24bf18a757253281d"),
         ),
     ),
+    Dataset(
+        name="names",
+        title="First names by gender (Kantrowitz)",
+        task="text classes by character; writing names",
+        license="free to use and redistribute with its README and credit to its author",
+        notes='Labels female, male; only "all". 365 names are in both.',
+        repository="nltk/nltk_data",
+        commit="5db857e6f7df11eabb5e5665836db9ec8df07e28",
+        files=_files(
+            "names/",
+            ("female.txt", 35576, "27aba6e427e906725302efc68a72d74d2fa3b9863700ed29664416cbd0ca508e"),
+            ("male.txt", 20293, "a574c9661396136cebebd64cb514c50b09358c793614a39680ce82962c32519f"),
+        ),
+        archive="packages/corpora/names.zip",
+    ),
+    Dataset(
+        name="tinyshakespeare",
+        title="Tiny Shakespeare",
+        task="language models by character, English",
+        license="public domain",
+        notes="One text of 1,115,394 characters. The first 90 % are train and dev (its last tenth), the rest test.",
+        repository="karpathy/char-rnn",
+        commit="6f9487a6fe5b420b7ca9afb0d7c078e37c1d1b4e",
+        files=_files(
+            "data/tinyshakespeare/",
+            ("input.txt", 1115394, "86c4e6aa9db7c042ec79f339dcb96d42b0075e16b8fc2e86bf0ca57e2dc565ed"),
+        ),
+    ),
+    Dataset(
+        name="wikitext2",
+        title="WikiText-2: Wikipedia articles",
+        task="language models by word, English",
+        license="CC BY-SA 3.0",
+        notes="Words are separated by blanks, rare ones are <unk>; the end of a line counts as a word.",
+        repository="pytorch/examples",
+        commit="77f55b912142e11fcfdf5b530231fb9c52f181e8",
+        files=_files(
+            "word_language_model/data/wikitext-2/",
+            ("train.txt", 10797148, "9e9fa1ad55b1c2c95b08e37dd8e653f638fac2c6de904b79e813611eefbc985f"),
+            ("valid.txt", 1121681, "f0737ed31fc1329026e95cb8b98e19c2a182c39c240ab909dc31abf2f8af58e8"),
+            ("test.txt", 1256449, "d790b833ef8cf03a90db7bf1271b7520b83c45ce07ba3c1a9699df81e239eca0"),
+        ),
+    ),
 )
 
 DATASETS: Mapping[str, Dataset] = MappingProxyType({entry.name: entry for entry in _ENTRIES})

@@ -40,7 +40,7 @@ def load_texts(name: str, split: str = "train", **options) -> Texts:
     ----------
     name : str
         Name in the catalogue: ``sst2``, ``sst_trees`` (the sentences of the trees), ``sentence_polarity``,
-        ``movie_reviews``, ``chnsenticorp_htl``, ``surnames``. `describe` tells about each.
+        ``movie_reviews``, ``chnsenticorp_htl``, ``surnames``, ``names``. `describe` tells about each.
     split : {"train", "dev", "test", "all"}, default="train"
         ``"all"`` joins what there is, in that order. ``sst2`` and ``sst_trees`` have all three, the others only
         ``"all"``.
@@ -52,10 +52,10 @@ def load_texts(name: str, split: str = "train", **options) -> Texts:
     texts : list of str
         ``sentence_polarity``: ten positive, ten negative, ten positive, and so on. ``movie_reviews``: pos000, neg000,
         pos001, neg001, and so on. `fold_numbers` gives the folds in these orders. ``surnames``: by language, then as
-        in its file, with the names that occur twice. The others: as in their files.
+        in its file, with the names that occur twice. ``names``: female ones first. The others: as in their files.
     labels : list of int or list of str
         ``sst2``, ``chnsenticorp_htl``: 0 (negative), 1. ``sst_trees``: 0 to 4, at the root. ``sentence_polarity``,
-        ``movie_reviews``: ``"neg"``, ``"pos"``. ``surnames``: the language.
+        ``movie_reviews``: ``"neg"``, ``"pos"``. ``surnames``: the language. ``names``: ``"female"``, ``"male"``.
 
     Raises
     ------
@@ -226,7 +226,8 @@ def _review_order(member: str) -> tuple[str, bool]:
     return number, label == "neg"
 
 
-def _read_surnames(paths: list[Path]) -> Texts:
+def _read_named(paths: list[Path]) -> Texts:
+    """Files of names, each called as the label of all that it holds."""
     texts, labels = [], []
     for path in paths:
         names = _lines(path)
@@ -268,7 +269,11 @@ def _chnsenticorp_htl() -> _Layout:
 
 
 def _surnames() -> _Layout:
-    return _Layout({"all": [file.name for file in get_dataset("surnames").files]}, _read_surnames)
+    return _Layout({"all": [file.name for file in get_dataset("surnames").files]}, _read_named)
+
+
+def _names() -> _Layout:
+    return _Layout({"all": [file.name for file in get_dataset("names").files]}, _read_named)
 
 
 _LAYOUTS: dict[str, Callable[..., _Layout]] = {
@@ -278,4 +283,5 @@ _LAYOUTS: dict[str, Callable[..., _Layout]] = {
     "movie_reviews": _movie_reviews,
     "chnsenticorp_htl": _chnsenticorp_htl,
     "surnames": _surnames,
+    "names": _names,
 }

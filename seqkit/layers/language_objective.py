@@ -112,7 +112,7 @@ class LanguageObjective(keras.layers.Layer):
         total = tf.zeros([tf.shape(words)[0]])
         ways = zip(self.networks, targets, tf.split(states, len(self.networks), -1), strict=False)
         for (hidden, output), target, state in ways:
-            places = tf.where(real if ends else target > 0)
+            places = tf.where(real if ends else real & (target > 0))
             losses = loss(hidden(tf.gather_nd(state, places)), output, tf.gather_nd(target, places))
             total += tf.math.unsorted_segment_sum(losses, places[:, 0], tf.shape(words)[0])
         return total

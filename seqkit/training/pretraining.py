@@ -8,6 +8,7 @@ import keras
 import numpy as np
 import tensorflow as tf
 
+from seqkit.errors import DataError
 from seqkit.layers.language_objective import LanguageObjective
 from seqkit.layers.softmax import noise, unigram_shares
 from seqkit.training.batching import shuffled_batches, sorted_batches
@@ -74,6 +75,8 @@ def pretrain(estimator, data, epochs: int) -> dict[str, list[float]]:
     is_held[order[: round(len(data) * _HELD_OUT)]] = True
     some = lengths > 1  # a word alone has no neighbour to expect
     train, held = np.flatnonzero(some & ~is_held[texts]), np.flatnonzero(some & is_held[texts])
+    if not len(train):
+        raise DataError("pretrain holds no text of two tokens or more: there is no next word to expect.")
     words = tf.gather(tensors["words"], tensors["index"].numpy()[data.positions(np.flatnonzero(~is_held))])
     words = objective.told_apart(words).numpy()
     shares = unigram_shares(words, objective.config["words"], ends=0)

@@ -44,6 +44,7 @@ COUNTS = [
     ("movie_reviews", "all", {}, {"pos": 1000, "neg": 1000}, 787051 + 705630),
     ("chnsenticorp_htl", "all", {}, {1: 5322, 0: 2444}, None),
     ("surnames", "all", {}, SURNAMES, None),
+    ("names", "all", {}, {"female": 5001, "male": 2943}, None),
 ]
 
 

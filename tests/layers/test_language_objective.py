@@ -11,8 +11,9 @@ def log_softmax(x):
     return x - np.log(np.exp(x - x.max(-1, keepdims=True)).sum(-1, keepdims=True)) - x.max(-1, keepdims=True)
 
 
+@pytest.mark.parametrize("ends", [False, True])
 @pytest.mark.parametrize("bidirectional", [False, True])
-def test_loss_equals_the_equation_word_by_word(bidirectional):
+def test_loss_equals_the_equation_word_by_word(bidirectional, ends):
     rng = np.random.default_rng(0)
     units, words = 3, 6
     layer = LanguageObjective(words, units, bidirectional, bottleneck=4, seed=1)
@@ -26,10 +27,12 @@ def test_loss_equals_the_equation_word_by_word(bidirectional):
         for t in range(length):
             targets = [ids[row, t + 1] if t + 1 < length else 0, ids[row, t - 1] if t else 0]
             for k, (W, b, V, c) in enumerate(weights):
+                if not ends and (t == 0 if k else t + 1 == length):
+                    continue
                 hidden = np.tanh(states[row, t, k * units : (k + 1) * units] @ W + b)
                 target = targets[k] if targets[k] < words else 1
                 expected[row] -= log_softmax(hidden @ V + c)[target]
-    found = layer.loss(tf.constant(states, tf.float32), tf.constant(ids, tf.int32), tf.constant(lengths))
+    found = layer.loss(tf.constant(states, tf.float32), tf.constant(ids, tf.int32), tf.constant(lengths), ends)
     np.testing.assert_allclose(found, expected, rtol=1e-5)
 
 
@@ -47,6 +50,8 @@ def test_sampled_loss_counts_a_word_by_how_often_it_is_drawn():
     np.testing.assert_allclose(found, layer.loss(states, ids, lengths), rtol=1e-5)
     fewer = layer.sampled_loss(states, ids, lengths, noise[:2], expected)
     assert np.all((fewer < found) | (lengths == 0))
+    found = layer.sampled_loss(states, ids, lengths, noise, expected, ends=False)
+    np.testing.assert_allclose(found, layer.loss(states, ids, lengths, ends=False), rtol=1e-5)
 
 
 def test_begins_with_how_often_words_occur():
