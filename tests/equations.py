@@ -33,8 +33,14 @@ def gru(weights, x, state, g=np.tanh, mask=1.0):
     return [z * state[0] + (1 - z) * g(n + r * un)]
 
 
-STEPS = {"elman": elman, "lstm": lstm, "gru": gru}
-STATES = {"elman": 1, "lstm": 2, "gru": 1}
+def leaky(weights, x, state, g=np.tanh, mask=1.0):
+    kernel, recurrent, bias, leak = weights
+    h = state[0]
+    return [h + sigmoid(leak) * (g(x @ kernel + (mask * h) @ recurrent + bias) - h)]
+
+
+STEPS = {"elman": elman, "lstm": lstm, "gru": gru, "leaky": leaky}
+STATES = {"elman": 1, "lstm": 2, "gru": 1, "leaky": 1}
 
 
 def read(cell, weights, x, lengths=None, backward=False, state=None, **options):

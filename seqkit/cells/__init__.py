@@ -12,6 +12,7 @@ _CELLS = {
     "jordan": ("seqkit.cells.jordan", "JordanCell"),
     "lstm": ("seqkit.cells.lstm", "LSTMCell"),
     "gru": ("seqkit.cells.gru", "GRUCell"),
+    "leaky": ("seqkit.cells.leaky", "LeakyCell"),
 }
 
 CELL_NAMES = tuple(_CELLS)

@@ -8,7 +8,7 @@ import tensorflow as tf
 from seqkit.cells.scan import ScanCell, loop, masked, shifted, steps_of, weight_gradient
 
 # The derivative of each activation that `scan` knows, from its value.
-_DERIVATIVES = {
+DERIVATIVES = {
     keras.activations.tanh: lambda h: 1.0 - h * h,
     keras.activations.relu: lambda h: tf.cast(h > 0, h.dtype),
 }
@@ -32,7 +32,7 @@ class ElmanCell(ScanCell, keras.layers.SimpleRNNCell):
     @property
     def can_scan(self) -> bool:
         """Whether `scan` computes what `call` does: it knows tanh and relu in float32."""
-        return super().can_scan and self.activation in _DERIVATIVES
+        return super().can_scan and self.activation in DERIVATIVES
 
     def project(self, inputs: tf.Tensor) -> tf.Tensor:
         """Return ``W x + b``, [..., dim] to [..., units]."""
@@ -50,7 +50,7 @@ class ElmanCell(ScanCell, keras.layers.SimpleRNNCell):
 
     def scan_with_gradient(self, projected, state, mask=None):
         """Run over [time, batch, units]; see `ScanCell.scan_with_gradient`."""
-        activation, derivative = self.activation, _DERIVATIVES[self.activation]
+        activation, derivative = self.activation, DERIVATIVES[self.activation]
 
         @tf.custom_gradient
         def scan(projected, kernel, h0):

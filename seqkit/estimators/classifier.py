@@ -30,7 +30,7 @@ class SequenceClassifier(ClassifierMixin, SequenceReaderEstimator):
 
     Parameters
     ----------
-    cell : {"lstm", "gru", "elman", "jordan"}, default="lstm"
+    cell : {"lstm", "gru", "elman", "leaky", "jordan"}, default="lstm"
         The recurrence. A Jordan network feeds its class probabilities back through the steps and is judged at the last.
     units : int, default=100
         Hidden units of each direction.

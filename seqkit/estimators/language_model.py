@@ -35,7 +35,7 @@ class LanguageModel(WritingMixin, SequenceEstimator):
 
     Parameters
     ----------
-    cell : {"lstm", "gru", "elman", "jordan"}, default="lstm"
+    cell : {"lstm", "gru", "elman", "leaky", "jordan"}, default="lstm"
         The recurrence. A Jordan network's top layer feeds back the distribution that it answers with.
     units : int, default=512
         Hidden units of each layer.

@@ -18,7 +18,7 @@ class SequenceRegressor(RegressorMixin, SequenceReaderEstimator):
 
     Parameters
     ----------
-    cell : {"lstm", "gru", "elman", "jordan"}, default="lstm"
+    cell : {"lstm", "gru", "elman", "leaky", "jordan"}, default="lstm"
         The recurrence. A Jordan network feeds its values back through the steps and is judged at the last.
     units : int, default=100
         Hidden units of each direction.

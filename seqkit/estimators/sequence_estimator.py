@@ -11,6 +11,7 @@ from pathlib import Path
 import numpy as np
 from sklearn.utils._param_validation import HasMethods, Interval, Options, StrOptions
 
+from seqkit.cells import CELL_NAMES
 from seqkit.errors import DataError, InputTypeError, ParameterError
 from seqkit.estimators.base import BaseSequenceEstimator
 from seqkit.estimators.targets import check_class_weight, check_sample_weight
@@ -20,7 +21,7 @@ CHUNK = 8_192  # sequences predicted at once: bounds memory
 
 #: What parameters may be that speak of the input and the network.
 READER_CONSTRAINTS = {
-    "cell": [StrOptions({"lstm", "gru", "elman", "jordan"})],
+    "cell": [StrOptions(set(CELL_NAMES))],
     "units": [Interval(Integral, 1, None, closed="left")],
     "layers": [Interval(Integral, 1, None, closed="left")],
     "bidirectional": ["boolean"],

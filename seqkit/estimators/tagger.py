@@ -35,7 +35,7 @@ class SequenceTagger(SequenceEstimator):
 
     Parameters
     ----------
-    cell : {"lstm", "gru", "elman", "jordan"}, default="lstm"
+    cell : {"lstm", "gru", "elman", "leaky", "jordan"}, default="lstm"
         The recurrence.
     units : int, default=200
         Hidden units of each direction.

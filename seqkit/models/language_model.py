@@ -273,7 +273,7 @@ def build_language_model(vocabulary_size: int, **options) -> NextToken:
     ----------
     vocabulary_size : int
         Number of ids: 0 is what stands before and after a text (and pads), 1 the unknown token.
-    cell : {"lstm", "gru", "elman", "jordan"}, default="lstm"
+    cell : {"lstm", "gru", "elman", "leaky", "jordan"}, default="lstm"
         The recurrence. A Jordan network's top layer feeds the distribution back that it answers with.
     units : int, default=512
         Hidden units of each layer.

@@ -130,7 +130,7 @@ def build_tagger(vocabulary_size: int = 0, tags: int | Sequence[str] = 2, **opti
         from ``O`` to ``I-PER``) are never predicted.
     input_dim : int, optional
         Size of each vector, for sequences of vectors in place of word ids.
-    cell : {"elman", "jordan", "lstm", "gru"}, default "lstm"
+    cell : {"lstm", "gru", "elman", "leaky", "jordan"}, default "lstm"
         The recurrence.
     units : int, default 200
         Hidden units, of each direction.

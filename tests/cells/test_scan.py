@@ -9,11 +9,12 @@ from equations import STATES, numeric_gradients, read, relu
 from seqkit.cells import make_cell
 from seqkit.cells.elman import ElmanCell
 from seqkit.cells.gru import GRUCell
+from seqkit.cells.leaky import LeakyCell
 from seqkit.cells.lstm import LSTMCell
 
 UNITS, DIM = 4, 3
-CLASSES = {"elman": ElmanCell, "gru": GRUCell, "lstm": LSTMCell}
-CELLS = [("elman", "tanh"), ("elman", "relu"), ("gru", "tanh"), ("lstm", "tanh")]
+CLASSES = {"elman": ElmanCell, "gru": GRUCell, "lstm": LSTMCell, "leaky": LeakyCell}
+CELLS = [("elman", "tanh"), ("elman", "relu"), ("gru", "tanh"), ("lstm", "tanh"), ("leaky", "tanh"), ("leaky", "relu")]
 NUMPY = {"tanh": np.tanh, "relu": relu}
 
 
@@ -78,7 +79,7 @@ def test_scan_equals_the_cells_own_steps_in_values_and_gradients(name, activatio
     def stepped():
         states, outputs = list(state), []
         # Keras' gated cells draw a mask for each gate.
-        cell.get_recurrent_dropout_mask = lambda _: mask if name == "elman" else [mask] * 4
+        cell.get_recurrent_dropout_mask = lambda _: mask if name in ("elman", "leaky") else [mask] * 4
         for t in range(x.shape[1]):
             output, states = cell(x[:, t], states, training=with_mask)
             outputs.append(output)
@@ -121,7 +122,7 @@ def test_scan_draws_one_recurrent_mask_for_all_steps_of_a_sequence():
     np.testing.assert_allclose(scan(cell, inputs, state), read("lstm", cell.get_weights(), x), atol=1e-5)
 
 
-@pytest.mark.parametrize("name", ["elman", "gru"])
+@pytest.mark.parametrize("name", ["elman", "gru", "leaky"])
 def test_recurrent_dropout_acts_in_training_only(name):
     cell, rng = make(name, recurrent_dropout=0.5, seed=3)
     x = rng.normal(size=(4, 5, DIM)).astype(np.float32)

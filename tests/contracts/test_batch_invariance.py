@@ -88,6 +88,7 @@ BUILDERS: dict[str, Callable] = {
     "classifier: jordan, both ways, learned state": reader(cell="jordan", initial_state="learned"),
     "classifier: jordan, one way, 2 layers": reader(cell="jordan", bidirectional=False, layers=2),
     "classifier: vectors, lstm, last, both ways": reader(input_dim=4, pooling="last", classes=3),
+    "classifier: leaky, mean, both ways": reader(cell="leaky", pooling="mean"),
     "regressor: gru, maximum": reader(build_regressor, cell="gru"),
     "regressor: vectors, jordan, both ways": reader(build_regressor, input_dim=4, cell="jordan", targets=2),
 }

@@ -12,7 +12,7 @@ from seqkit.layers.pooling import Pooling
 from seqkit.layers.recurrent import Recurrent, RecurrentStack, reverse
 from seqkit.training.prefix_tree import prefix_tree, turned_around
 
-CELLS = ("elman", "lstm", "gru")
+CELLS = ("elman", "lstm", "gru", "leaky")
 LENGTHS = np.array([5, 2, 0, 1])
 
 

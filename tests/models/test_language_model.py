@@ -10,7 +10,7 @@ from seqkit.errors import ParameterError
 from seqkit.models import build_language_model
 
 SIZE, UNITS = 6, 4
-CELLS = ("elman", "gru", "lstm", "jordan")
+CELLS = ("elman", "gru", "lstm", "leaky", "jordan")
 
 
 def softmax(logits):
@@ -35,7 +35,7 @@ def loss_of(model, words, targets, states=None, **options):
 @pytest.mark.parametrize(
     "options", [{}, {"word_dim": 3}, {"word_dim": UNITS, "tied": True}, {"word_dim": 3, "tied": True}], ids=str
 )
-@pytest.mark.parametrize("cell", CELLS[:3])
+@pytest.mark.parametrize("cell", CELLS[:4])
 def test_it_is_its_equations(cell, options):
     model, rng = filled(cell=cell, **options)
     words = rng.integers(0, SIZE, (3, 5))

@@ -1,0 +1,116 @@
+"""The leaky integrator's cell: a simple recurrent network whose units move a part of the way at each step."""
+
+from __future__ import annotations
+
+import keras
+import tensorflow as tf
+
+from seqkit.cells.elman import DERIVATIVES
+from seqkit.cells.scan import ScanCell, loop, masked, shifted, steps_of, weight_gradient
+
+
+@keras.saving.register_keras_serializable("seqkit")
+class LeakyCell(ScanCell, keras.layers.SimpleRNNCell):
+    """One step of a network of leaky integrator units (Jaeger et al. 2007, eq. 1, with trained leaking rates).
+
+    ``h_t = h_{t-1} + α ∘ (g(W x_t + U h_{t-1} + b) - h_{t-1})``,  ``α = σ(a)``
+
+    ``W`` is ``kernel``, ``U`` is ``recurrent_kernel``, ``b`` is ``bias``, ``g`` is ``activation``, and ``a`` is
+    ``leak`` [units], trained with the rest. A unit of small ``α`` is slow: it remembers about ``1/α`` steps. With
+    ``α = 1`` it is an Elman network's.
+
+    Args:
+        units: Size of the hidden state ``h``.
+        activation: ``g``; any Keras activation name or function.
+        rates: The smallest and the largest α at the start; units are spread evenly between them, by ``a``.
+        **kwargs: As in ``keras.layers.SimpleRNNCell``.
+
+    Reference: H. Jaeger, M. Lukoševičius, D. Popovici and U. Siewert, "Optimization and applications of echo state
+    networks with leaky-integrator neurons", Neural Networks 20, 2007.
+    """
+
+    def __init__(self, units: int, activation="tanh", rates: tuple[float, float] = (0.1, 0.95), **kwargs):
+        super().__init__(units, activation=activation, **kwargs)
+        self.rates = tuple(rates)
+
+    def build(self, input_shape):
+        """Make the weights."""
+        super().build(input_shape)
+        low, high = (tf.math.log(rate / (1 - rate)) for rate in self.rates)
+        start = tf.linspace(low, high, self.units)
+        self.leak = self.add_weight(shape=(self.units,), initializer=lambda *_, **__: start, name="leak")
+
+    @property
+    def can_scan(self) -> bool:
+        """Whether `scan` computes what `call` does: it knows tanh and relu in float32."""
+        return super().can_scan and self.activation in DERIVATIVES
+
+    def call(self, sequence, states, training=False):
+        """Return h_t twice, as output and as the list of states.
+
+        Args:
+            sequence: x_t, tensor [batch, dim].
+            states: h_{t-1}, tensor [batch, units], or a list that holds it.
+            training: Whether dropout is active.
+        """
+        before = states[0] if isinstance(states, list | tuple) else states
+        target, _ = super().call(sequence, [before], training=training)
+        h = before + keras.ops.sigmoid(self.leak) * (target - before)
+        return h, [h] if isinstance(states, list | tuple) else h
+
+    def project(self, inputs: tf.Tensor) -> tf.Tensor:
+        """Return ``W x + b``, [..., dim] to [..., units]."""
+        return tf.tensordot(inputs, tf.convert_to_tensor(self.kernel), 1) + tf.convert_to_tensor(self.bias)
+
+    def projected_step(self):
+        """Return a function ``(projected input, [h]) -> (h, [h])``; see `ScanCell.projected_step`."""
+        kernel, rate = tf.convert_to_tensor(self.recurrent_kernel), tf.sigmoid(tf.convert_to_tensor(self.leak))
+
+        def step(projected, state):
+            (h,) = state
+            h += rate * (self.activation(projected + tf.matmul(h, kernel)) - h)
+            return h, [h]
+
+        return step
+
+    def scan_with_gradient(self, projected, state, mask=None):
+        """Run over [time, batch, units]; see `ScanCell.scan_with_gradient`."""
+        activation, derivative = self.activation, DERIVATIVES[self.activation]
+
+        @tf.custom_gradient
+        def scan(projected, kernel, rate, h0):
+            each = steps_of(projected)
+
+            def step(t, h):
+                target = activation(each.read(t) + tf.matmul(masked(h, mask), kernel))
+                h += rate * (target - h)
+                return [h], [h, target]
+
+            (h,), (hiddens, targets) = loop(step, tf.shape(projected)[0], [h0], 2)
+
+            def gradient(d_hiddens, d_h):
+                # With n_t for g(…): δ_t = dh_t ∘ α ∘ g'_t,  dα = Σ dh_t ∘ (n_t - h_{t-1}),
+                #   dh_{t-1} = dh_t ∘ (1 - α) + δ_t Uᵀ ∘ mask
+                slopes, d_outputs = steps_of(rate * derivative(targets)), steps_of(d_hiddens)
+                transposed = tf.transpose(kernel)
+
+                def step_back(t, dh):
+                    dh += d_outputs.read(t)
+                    delta = dh * slopes.read(t)
+                    return [dh * (1.0 - rate) + masked(tf.matmul(delta, transposed), mask)], [dh, delta]
+
+                steps = tf.shape(projected)[0]
+                (dh0,), (d_states, deltas) = loop(step_back, steps, [d_h], 2, backward=True)
+                before = shifted(h0, hiddens)
+                d_rate = tf.reduce_sum(d_states * (targets - before), [0, 1])
+                return deltas, weight_gradient(masked(before, mask), deltas), d_rate, dh0
+
+            return (hiddens, h), gradient
+
+        kernel, rate = tf.convert_to_tensor(self.recurrent_kernel), tf.sigmoid(tf.convert_to_tensor(self.leak))
+        hiddens, h = scan(projected, kernel, rate, *state)
+        return hiddens, [h]
+
+    def get_config(self):
+        """Return what `from_config` needs."""
+        return {**super().get_config(), "rates": self.rates}
