@@ -22,7 +22,7 @@ class Writer:
 
     Parameters
     ----------
-    model : seqkit.models.language_model.NextToken
+    model : seqkit.models.next_step.NextStep
         The model.
     """
 

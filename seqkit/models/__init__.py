@@ -10,6 +10,7 @@ _BUILDERS = {
     "build_regressor": "seqkit.models.classifier",
     "build_tree_classifier": "seqkit.models.tree_classifier",
     "build_language_model": "seqkit.models.language_model",
+    "build_generator": "seqkit.models.generator",
 }
 
 

@@ -1,0 +1,356 @@
+"""What comes next, given what came so far: the network of language models and generators."""
+
+from __future__ import annotations
+
+import keras
+import numpy as np
+import tensorflow as tf
+
+from seqkit.cells import CELL_NAMES
+from seqkit.cells.jordan import JordanCell
+from seqkit.errors import DataError, ParameterError
+from seqkit.layers.dropout import SequenceDropout
+from seqkit.layers.frame_heads import BernoulliHead, NadeHead
+from seqkit.layers.recurrent import Recurrent, RecurrentStack
+from seqkit.layers.softmax import cross_entropy, sampled_cross_entropy
+from seqkit.models.own_loss import OwnLossModel, check_choice, is_integer
+
+_LEAST_PROBABILITY = 1e-30  # whose logarithm float32 still has
+_HEADS = {"bernoulli": BernoulliHead, "nade": NadeHead}
+
+
+@keras.saving.register_keras_serializable("seqkit")
+class NextStep(OwnLossModel):
+    """The model that `build_language_model` and `build_generator` make; its arguments are theirs.
+
+    Called on ids [batch, time] it gives the distribution of the id that follows each of them, [batch, time,
+    vocabulary], and so does ``predict``; on frames [batch, time, keys] the probability of each key in the frame that
+    follows (where keys depend on each other, given that those below it are off). Where there is a context, inputs are a
+    dict of ``items`` and ``context`` [batch, context_dim]. ``fit(items, next_items)`` needs no loss: the model brings
+    its own.
+    """
+
+    kind = "model of sequences"
+    brings = "loss, over real steps"
+    cells = CELL_NAMES
+    integers = {"units": 1, "layers": 1, "word_dim": 1, "head_units": 1, "context_dim": 0, "keys": 0}  # noqa: RUF012
+    may_be_none = ("seed", "word_dim")
+    shares = ("dropout", "recurrent_dropout")
+
+    def __init__(
+        self,
+        vocabulary_size: int = 0,
+        *,
+        keys: int = 0,
+        head: str = "softmax",
+        head_units: int = 128,
+        context_dim: int = 0,
+        context_as: str = "both",
+        halts: bool = False,
+        cell: str = "lstm",
+        units: int = 512,
+        layers: int = 1,
+        activation: str | None = "tanh",
+        word_dim: int | None = None,
+        tied: bool = False,
+        dropout: float = 0.0,
+        recurrent_dropout: float = 0.0,
+        initial_state: str = "zeros",
+        seed: int | None = None,
+        **kwargs,
+    ):
+        super().__init__(locals(), **kwargs)
+        jordan = cell == "jordan"
+        self.table = None
+        if word_dim is not None:
+            self.table = self._weight("word_vectors", (vocabulary_size, word_dim), 1, word_dim**-0.5)
+        size = vocabulary_size or keys
+        dim = word_dim or size
+        self.input_dropout = self._dropout(dropout if word_dim else 0.0, 2, "input_dropout")
+        if context_dim and context_as != "state":
+            dim += context_dim
+        self.recurrent = RecurrentStack(
+            cell,
+            units,
+            layers - jordan,
+            False,
+            activation,
+            dropout=dropout,
+            recurrent_dropout=recurrent_dropout,
+            initial_state=initial_state,
+            seed=self._seed(3),
+            dtype=self.dtype_policy,
+            name="recurrent",
+        )
+        self.recurrent.build((None, None, dim))
+        if layers > jordan:
+            dim = units
+        self.output_dropout = self._dropout(dropout, 4, "output_dropout")
+        self.top = None
+        self.head = None
+        if jordan:
+            self.top = self._make_top(dim, size)
+        elif head == "softmax":
+            self._make_output(dim)
+        else:
+            options = dict(units=head_units) if head == "nade" else {}
+            self.head = _HEADS[head](keys, seed=self._seed(6), dtype=self.dtype_policy, name="head", **options)
+            self.head.build((None, dim))
+        if halts:
+            self.halt_kernel = self._weight("halt_kernel", (size if jordan else dim, 1), 9, dim**-0.5)
+            self.halt_bias = self._weight("halt_bias", (1,), 9)
+        if context_dim and context_as != "input":
+            shape = (context_dim, self.state_size)
+            self.context_kernel = self._weight("context_kernel", shape, 10, context_dim**-0.5)
+        self.loss_tracker = keras.metrics.Mean(name="loss")
+        self.built = True
+
+    def _check(self):
+        c = self.config
+        if not c["keys"] and not is_integer(c["vocabulary_size"], 2):
+            raise ParameterError(
+                f"vocabulary_size={c['vocabulary_size']!r} must be at least 2 (0 stands before and after a sequence, 1 "
+                "is the unknown token); or give keys= for frames."
+            )
+        super()._check()
+        check_choice("initial_state", c["initial_state"], ("zeros", "learned"))
+        check_choice("context_as", c["context_as"], ("input", "state", "both"))
+        check_choice("head", c["head"], ("softmax", *_HEADS))
+        if c["keys"] and (c["vocabulary_size"] or c["word_dim"] is not None or c["head"] == "softmax"):
+            raise ParameterError(
+                "keys= is for frames, which have no vocabulary_size= and no word_dim=; their head is 'bernoulli' or "
+                f"'nade', got head={c['head']!r}."
+            )
+        if not c["keys"] and c["head"] != "softmax":
+            raise ParameterError(f"head={c['head']!r} is for frames, which need keys=.")
+        jordan = c["cell"] == "jordan"
+        if c["tied"] and (c["word_dim"] is None or jordan):
+            raise ParameterError(
+                "tied=True shares the word vectors with the output layer: it needs word_dim=, and a cell other than "
+                "'jordan', whose output layer is part of the recurrence."
+            )
+        if jordan and c["head"] == "nade":
+            raise ParameterError(
+                "head='nade' does not go with cell='jordan', which feeds back the probability of each key by itself."
+            )
+
+    def _weight(self, name: str, shape: tuple, part: int, deviation: float = 0.0):
+        start = keras.initializers.RandomNormal(0.0, deviation, seed=self._seed(part)) if deviation else "zeros"
+        return self.add_weight(shape=shape, initializer=start, name=name)
+
+    def _dropout(self, rate: float, part: int, name: str) -> SequenceDropout:
+        return SequenceDropout(rate, seed=self._seed(part), dtype=self.dtype_policy, name=name)
+
+    def _make_top(self, dim: int, size: int) -> Recurrent:
+        """Make the top layer of a Jordan network, which feeds the distribution back that it answers with."""
+        c, seed = self.config, self._seed(5)
+        seeds = [None if seed is None else seed + k for k in range(4)]
+        cell = JordanCell(
+            c["units"],
+            size,
+            activation=c["activation"],
+            output_activation="sigmoid" if c["keys"] else "softmax",
+            recurrent_dropout=c["recurrent_dropout"],
+            kernel_initializer=keras.initializers.GlorotUniform(seeds[0]),
+            recurrent_initializer=keras.initializers.Orthogonal(seed=seeds[1]),
+            output_initializer=keras.initializers.GlorotUniform(seeds[2]),
+            seed=seeds[3],
+            dtype=self.dtype_policy,
+            name="jordan",
+        )
+        top = Recurrent(cell, initial_state=c["initial_state"], dtype=self.dtype_policy, name="top")
+        top.build((None, None, dim))
+        return top
+
+    def _make_output(self, dim: int) -> None:
+        """Make the softmax layer, with a projection before it where word vectors of another size are shared."""
+        c = self.config
+        self.projection, self.rows = None, self.table
+        if not c["tied"]:
+            self.rows = self._weight("output_vectors", (c["vocabulary_size"], dim), 6, dim**-0.5)
+        elif c["word_dim"] != dim:
+            self.projection = self._weight("projection", (dim, c["word_dim"]), 7, dim**-0.5)
+        self.output_bias = self._weight("output_bias", (c["vocabulary_size"],), 8)
+
+    def expect(self, shares) -> None:
+        """Begin with how often ids occur (or keys are on), an array; that need not be learned then."""
+        if self.head is not None:
+            self.head.expect(shares)
+            return
+        bias = self.top.cell.output_bias if self.top else self.output_bias
+        bias.assign(np.log(shares) - (np.log1p(-shares) if self.config["keys"] else 0.0))
+
+    # Reading on from a state
+
+    @property
+    def state_size(self) -> int:
+        """Size of all states of one row together."""
+        own = self.top.cell.output_units if self.top else 0
+        return self.recurrent.state_count * self.config["units"] + own
+
+    def first_states(self, rows, context=None):
+        """Return the states before the first step, [rows, `state_size`], given the context [rows, context_dim]."""
+        states = self.top.first_state(rows) if self.top else []
+        if self.recurrent.state_count:
+            states = [tf.reshape(self.recurrent.first_states(rows), [rows, -1]), *states]
+        states = tf.concat(states, -1)
+        if self.config["context_dim"] and self.config["context_as"] != "input":
+            states += tf.tanh(tf.matmul(tf.cast(context, states.dtype), tf.cast(self.context_kernel, states.dtype)))
+        return states
+
+    def read(self, items, states, training=False, context=None):
+        """Read on from a state.
+
+        Args:
+            items: Ids [batch, time], none of them padding, or frames [batch, time, keys]; 0 is what stands before and
+                after a text, and a frame without keys what stands before others.
+            states: Tensor [batch, `state_size`].
+            training: Whether dropout is active.
+            context: Tensor [batch, context_dim], for a model that has one.
+
+        Returns:
+            What `logits` and `losses` take, [batch, time, dim], and the states after the last step.
+        """
+        c = self.config
+        if c["keys"]:
+            vectors = tf.cast(items, self.compute_dtype)
+        elif self.table is None:
+            vectors = tf.one_hot(items, c["vocabulary_size"], dtype=self.compute_dtype)
+        else:
+            vectors = tf.gather(tf.cast(self.table, self.compute_dtype), items)
+        outputs, after = self.input_dropout(vectors, training=training), []
+        if c["context_dim"] and c["context_as"] != "state":
+            every = tf.repeat(tf.cast(context, outputs.dtype)[:, None], tf.shape(outputs)[1], 1)
+            outputs = tf.concat([outputs, every], -1)
+        size = self.recurrent.state_count * c["units"]
+        if size:
+            own = tf.reshape(states[:, :size], [-1, self.recurrent.state_count, c["units"]])
+            outputs, own = self.recurrent.carry(outputs, own, training=training)
+            after = [tf.reshape(own, [-1, size])]
+        outputs = self.output_dropout(outputs, training=training)
+        if self.top:
+            outputs, own = self.top(outputs, initial_state=[states[:, size:]], training=training, return_state=True)
+            after += own
+        return outputs, tf.concat(after, -1)
+
+    def logits(self, outputs):
+        """Return the scores of all ids (or keys), float32 [..., vocabulary], from what `read` gave [..., dim]."""
+        if self.head is not None:
+            return self.head.logits(outputs)
+        if self.top:
+            shares = tf.cast(outputs, tf.float32)
+            scores = tf.math.log(tf.maximum(shares, _LEAST_PROBABILITY))
+            return scores - tf.math.log(tf.maximum(1.0 - shares, _LEAST_PROBABILITY)) if self.config["keys"] else scores
+        rows, bias = (tf.cast(v, outputs.dtype) for v in (self.rows, self.output_bias))
+        return tf.cast(tf.tensordot(self._projected(outputs), rows, [[-1], [1]]) + bias, tf.float32)
+
+    def losses(self, outputs, targets, sample=None):
+        """Return ``-log p`` of targets [positions], float32, from what `read` gave, [positions, dim].
+
+        Args:
+            outputs: See `read`.
+            targets: Ids [positions], or frames [positions, keys].
+            sample: Noise words and log(samples · q), to estimate it by `seqkit.layers.softmax.sampled_cross_entropy`.
+        """
+        if self.head is not None:
+            return self.head.losses(outputs, targets)
+        if self.top and self.config["keys"]:
+            return tf.reduce_sum(tf.nn.sigmoid_cross_entropy_with_logits(targets, self.logits(outputs)), -1)
+        if self.top:
+            return tf.nn.sparse_softmax_cross_entropy_with_logits(targets, self.logits(outputs))
+        outputs = self._projected(outputs)
+        if sample is not None:
+            return sampled_cross_entropy(outputs, self.rows, self.output_bias, targets, *sample)
+        return cross_entropy(outputs, tf.transpose(tf.convert_to_tensor(self.rows)), self.output_bias, targets)
+
+    def _projected(self, outputs):
+        if self.projection is None:
+            return outputs
+        return tf.tensordot(outputs, tf.cast(self.projection, outputs.dtype), 1)
+
+    def halt_logits(self, outputs):
+        """Return the log-odds that a sequence ends after the step that is to come, float32 [...]; see `read`."""
+        kernel, bias = (tf.cast(v, outputs.dtype) for v in (self.halt_kernel, self.halt_bias))
+        return tf.cast(tf.tensordot(outputs, kernel, 1) + bias, tf.float32)[..., 0]
+
+    def step(self, items, states, context=None):
+        """Return the scores of what comes after one more item of each row.
+
+        Args:
+            items: Ids [rows], or frames [rows, keys].
+            states: Tensor [rows, `state_size`].
+            context: See `read`.
+
+        Returns:
+            float32 [rows, vocabulary], and the states after it.
+        """
+        outputs, states = self.read(items[:, None], states, context=context)
+        return self.logits(outputs[:, 0]), states
+
+    # Keras
+
+    def _given(self, inputs):
+        """Return items and context."""
+        items, context = (inputs["items"], inputs.get("context")) if isinstance(inputs, dict) else (inputs, None)
+        if self.config["context_dim"] and context is None:
+            raise DataError("This model reads a context: its input must be a dict with 'items' and 'context'.")
+        return items if self.config["keys"] else tf.cast(items, tf.int32), context
+
+    def call(self, inputs, training=False):
+        """Return the distribution of what follows each item, [batch, time, vocabulary or keys].
+
+        Args:
+            inputs: Ids [batch, time] or frames [batch, time, keys], or a dict of them as ``items`` and ``context``
+                [batch, context_dim]. What stands at padding, after the end of a row, is read and means nothing.
+            training: Whether dropout is active.
+        """
+        items, context = self._given(inputs)
+        states = self.first_states(tf.shape(items)[0], context)
+        outputs, _ = self.read(items, states, training=training, context=context)
+        if self.top:
+            return outputs
+        return (tf.sigmoid if self.config["keys"] else tf.nn.softmax)(self.logits(outputs))
+
+    def _loss(self, inputs, targets, sample_weight, training):
+        """Return the mean of ``-log p`` over the targets of a batch, and how many count.
+
+        Ids after the last one of a row that is not 0, and one 0 more (the end), are padding; so are all frames after
+        the last one with a key.
+        """
+        items, context = self._given(inputs)
+        states = self.first_states(tf.shape(items)[0], context)
+        outputs, _ = self.read(items, states, training=training, context=context)
+        frames, time = bool(self.config["keys"]), tf.shape(targets)[1]
+        targets = tf.cast(targets, tf.float32 if frames else tf.int32)
+        some = tf.reduce_any(targets > 0, -1) if frames else targets > 0
+        lengths = tf.reduce_max(tf.where(some, tf.range(1, time + 1), 0), 1) + (0 if frames else 1)
+        real = tf.sequence_mask(tf.minimum(lengths, time), time)
+        losses = self.losses(tf.boolean_mask(outputs, real), tf.boolean_mask(targets, real))
+        count = tf.size(losses)
+        if sample_weight is not None:
+            weights = tf.cast(sample_weight, tf.float32)[:, None] * tf.ones([1, time])
+            losses *= tf.boolean_mask(weights, real)
+        return tf.math.divide_no_nan(tf.reduce_sum(losses), tf.cast(count, tf.float32)), count
+
+    @property
+    def metrics(self):
+        """The running mean of the loss per id."""
+        return [self.loss_tracker]
+
+    def train_step(self, data):
+        """Take one optimizer step on a batch."""
+        inputs, targets, sample_weight = keras.utils.unpack_x_y_sample_weight(data)
+        with tf.GradientTape() as tape:
+            loss, count = self._loss(inputs, targets, sample_weight, True)
+            scaled = self.optimizer.scale_loss(loss)
+        variables = self.trainable_variables
+        self.optimizer.apply(tape.gradient(scaled, variables), variables)
+        self.loss_tracker.update_state(loss, sample_weight=count)
+        return {"loss": self.loss_tracker.result()}
+
+    def test_step(self, data):
+        """Measure a batch."""
+        inputs, targets, sample_weight = keras.utils.unpack_x_y_sample_weight(data)
+        loss, count = self._loss(inputs, targets, sample_weight, False)
+        self.loss_tracker.update_state(loss, sample_weight=count)
+        return {"loss": self.loss_tracker.result()}
