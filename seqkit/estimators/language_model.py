@@ -233,8 +233,8 @@ class LanguageModel(WritingMixin, SequenceEstimator):
         return data
 
     def _fit_targets(self, y, data, fresh, classes=None):
-        if y is not None and len(y) != len(data):
-            raise DataError(f"X and y have lengths {len(data)} and {len(y)}; y is not used, leave it out.")
+        if y is not None and (count := len(y if hasattr(y, "__len__") else list(y))) != len(data):
+            raise DataError(f"X and y have lengths {len(data)} and {count}; y is not used, leave it out.")
         return np.zeros((len(data), 0), np.float32)
 
     def _start(self, data, targets, weights, corpus=None):
