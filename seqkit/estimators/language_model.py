@@ -2,31 +2,18 @@
 
 from __future__ import annotations
 
-from numbers import Integral, Real
+from numbers import Integral
 
 import numpy as np
 from sklearn.utils._param_validation import Interval, StrOptions
 
 from seqkit.errors import DataError, ParameterError
-from seqkit.estimators.sequence_estimator import (
-    READER_CONSTRAINTS,
-    TRAINING_CONSTRAINTS,
-    SequenceEstimator,
-)
-from seqkit.estimators.sequences import Sequences
+from seqkit.estimators.next_step import NEXT_STEP_CONSTRAINTS, NextStepEstimator
 from seqkit.estimators.writing import WritingMixin
-from seqkit.training.held_out import HeldOut, random_part
-
-_FEW = 20  # texts, of which each gives its last share to be held out
-_LEAST_STEPS = 50  # in a pass over small data
-_MOST_ROWS = 64
-_MANY_WORDS = 12_000  # from which on the softmax is sampled in training
-_SAMPLES = 4_096
-#: What the tokenizers are called in `seqkit.text.tokenizer`.
-MODES = {"characters": "code_points", "words": "words", "whitespace": "whitespace"}
+from seqkit.training.held_out import HeldOut
 
 
-class LanguageModel(WritingMixin, SequenceEstimator):
+class LanguageModel(WritingMixin, NextStepEstimator):
     """Learn the probability of texts, token by token, and write new ones.
 
     A recurrent network reads the tokens so far and gives the distribution of the next. Texts of any length are one
@@ -115,19 +102,10 @@ class LanguageModel(WritingMixin, SequenceEstimator):
     """
 
     _parameter_constraints = {  # noqa: RUF012
-        **{name: READER_CONSTRAINTS[name] for name in ("cell", "units", "layers", "activation")},
-        "word_dim": [Interval(Integral, 1, None, closed="left"), None],
-        "tied": ["boolean"],
-        **{name: READER_CONSTRAINTS[name] for name in ("dropout", "recurrent_dropout", "initial_state")},
+        **NEXT_STEP_CONSTRAINTS,
         "sampled_softmax": [Interval(Integral, 1, None, closed="left"), StrOptions({"auto"}), None],
-        **{name: READER_CONSTRAINTS[name] for name in ("tokenizer", "lowercase", "min_count")},
-        "steps": [Interval(Integral, 1, None, closed="left")],
-        **TRAINING_CONSTRAINTS,
-        "gradient_clip_value": [Interval(Real, 0, None, closed="neither"), None],
-        "batch_size": [Interval(Integral, 1, None, closed="left"), StrOptions({"auto"})],
     }
     _builder = "build_language_model"
-    _target_per_step = False
 
     def __init__(
         self,
@@ -225,47 +203,10 @@ class LanguageModel(WritingMixin, SequenceEstimator):
         """
         return self._partial_fit(X, y, None, sample_weight)
 
-    def _read(self, X, fresh=False, name="X"):
-        from seqkit.estimators.sequences import check_sequences
-
-        data = check_sequences(X, tokenizer=MODES[self.tokenizer], kind="tokens", max_length=self.max_length, name=name)
-        data.width = None
-        return data
-
     def _fit_targets(self, y, data, fresh, classes=None):
         if y is not None and (count := len(y if hasattr(y, "__len__") else list(y))) != len(data):
             raise DataError(f"X and y have lengths {len(data)} and {count}; y is not used, leave it out.")
-        return np.zeros((len(data), 0), np.float32)
-
-    def _start(self, data, targets, weights, corpus=None):
-        from seqkit.text.features import learn_vocabulary
-
-        self.input_kind_ = "tokens"
-        self._table_width = None
-        self._seed = self._draw_seed()
-        self.vocabulary_ = learn_vocabulary(
-            data.corpus.types,
-            data.corpus.counts,
-            characters=False,
-            features=False,
-            lowercase=self.lowercase,
-            digits=False,
-            min_count=int(self.min_count),
-        )
-        options = dict(
-            vocabulary_size=self.vocabulary_.n_words,
-            cell=self.cell,
-            units=int(self.units),
-            layers=int(self.layers),
-            activation=self.activation,
-            word_dim=None if self.word_dim is None else int(self.word_dim),
-            tied=bool(self.tied),
-            dropout=float(self.dropout),
-            recurrent_dropout=float(self.recurrent_dropout),
-            initial_state=self.initial_state,
-            seed=self._seed,
-        )
-        self._make_model(options, None)
+        return self._no_contexts(data)
 
     def _held_out(self, given, data, targets):
         if given is None:
@@ -273,59 +214,10 @@ class LanguageModel(WritingMixin, SequenceEstimator):
         if isinstance(given, tuple) and len(given) == 2 and given[1] is None:
             given = given[0]
         held = self._read(given, name="validation_data")
-        return HeldOut(held, targets[:0], np.arange(len(held)))
+        return HeldOut(held, self._no_contexts(held), np.arange(len(held)))
 
-    def _random_part(self, data, targets):
-        if len(data) > _FEW:
-            return random_part(data, targets, self.validation_fraction, self._seed)
-        kept = np.ceil(data.lengths * (1 - (self.validation_fraction or 0.0))).astype(int)
-        if not (data.lengths - kept).sum():
-            return None
-        position = np.arange(data.lengths.sum()) - np.repeat(np.cumsum(data.lengths) - data.lengths, data.lengths)
-        is_kept = position < np.repeat(kept, data.lengths)
-        train, held = (
-            Sequences(data.kind, lengths, corpus=_stretches(data.corpus, lengths, chosen))
-            for lengths, chosen in ((kept, is_kept), (data.lengths - kept, ~is_kept))
-        )
-        rows = np.flatnonzero(held.lengths)
-        return HeldOut(held, targets[:0], rows, train=train)
-
-    def _train(self, data, targets, weights, held_out, epochs, partial=False):
-        from seqkit.training.language import fit_language_model
-
-        if held_out is not None and held_out.train is not None:
-            data = held_out.train
-        fit_language_model(self, data, weights, held_out, epochs, partial)
-
-    def _ids(self, data) -> np.ndarray:
-        """Return the ids of all tokens."""
-        import tensorflow as tf
-
-        if not len(data.corpus.index):
-            return np.zeros(0, np.int32)
-        return tf.gather(self._token_graph()(data.corpus.types)["words"], data.corpus.index).numpy()
-
-    def _token_graph(self):
-        from seqkit.text.features import TokenGraph
-
-        if "token_graph" not in self._live:
-            self._live["token_graph"] = TokenGraph(self.vocabulary_)
-        return self._live["token_graph"]
-
-    def _samples(self) -> int | None:
-        """Return how many words are drawn for a step of training; None for the whole softmax."""
-        if self.sampled_softmax != "auto":
-            return self.sampled_softmax
-        return _SAMPLES if self.vocabulary_.n_words > _MANY_WORDS and self.cell != "jordan" else None
-
-    def _layout(self, pieces):
-        """Cut pieces for training; return them and how many are read side by side."""
-        from seqkit.training.segments import cut
-
-        total, rows = int(pieces.counts.sum()), self.batch_size
-        if rows == "auto":
-            rows = int(np.clip(total // (_LEAST_STEPS * int(self.steps)), 1, _MOST_ROWS))
-        return cut(pieces, max(-(-total // rows), int(self.steps))), rows
+    def _no_contexts(self, data) -> np.ndarray:
+        return np.zeros((len(data), 0), np.float32)
 
     def _export(self, root):
         from seqkit.export.language_model import export_language_model
@@ -349,11 +241,9 @@ class LanguageModel(WritingMixin, SequenceEstimator):
         ndarray of shape (n,), or list of ndarray
             Natural logarithms. Per token: for each text an array (length + 1,), the last for its end.
         """
-        from seqkit.training.language import log_probabilities
-
         self._check_fitted()
-        found = log_probabilities(self, self._read(X))
-        return found if per_token else np.array([p.sum(dtype=np.float64) for p in found])
+        data = self._read(X)
+        return self._log_probability(data, self._no_contexts(data), per_token)
 
     def score(self, X, y=None, sample_weight=None) -> float:
         """Return the mean log-probability of a token of the texts, their ends counted as tokens.
@@ -367,14 +257,7 @@ class LanguageModel(WritingMixin, SequenceEstimator):
         sample_weight : array of shape (n,), optional
             Weight of each text.
         """
-        from seqkit.estimators.targets import check_sample_weight
-
-        found = self.log_probability(X, per_token=True)
-        if not found:
-            raise DataError("X holds no texts: there is nothing to score.")
-        weights = check_sample_weight(sample_weight, len(found)).astype(float)
-        lengths = np.array([len(p) for p in found])
-        return float(np.dot(weights, [p.sum(dtype=np.float64) for p in found]) / np.dot(weights, lengths))
+        return self._mean(self.log_probability(X, per_token=True), sample_weight)
 
     def perplexity(self, X) -> float:
         """Return ``exp(-score(X))``: as unsure as among so many tokens of equal chance."""
@@ -407,10 +290,3 @@ class LanguageModel(WritingMixin, SequenceEstimator):
             raise ParameterError(f"k={k!r} must be an integer of at least 1.")
         pairs = self._next(self._read([X] if isinstance(X, str) else X), int(k))
         return pairs[0] if isinstance(X, str) else pairs
-
-
-def _stretches(corpus, lengths, chosen):
-    """Return a corpus of some of the tokens of another."""
-    from seqkit.text.corpus import TokenCorpus
-
-    return TokenCorpus(corpus.types, corpus.index[chosen], lengths)

@@ -13,7 +13,7 @@ from seqkit.errors import InputTypeError, ParameterError
 class WritingMixin:
     """Generation of texts by an estimator with ``model_``, ``vocabulary_`` and ``tokenizer``.
 
-    It asks ``_read`` and ``_ids`` of the estimator what prompts are.
+    It asks ``_read`` and ``_items`` of the estimator what prompts are.
     """
 
     def generate(
@@ -105,7 +105,7 @@ class WritingMixin:
     def _padded(self, prompts) -> tuple[np.ndarray, np.ndarray]:
         """Return ids [rows, time] and lengths [rows]."""
         ids = np.zeros((len(prompts), int(prompts.lengths.max(initial=0))), np.int32)
-        ids[np.arange(ids.shape[1]) < prompts.lengths[:, None]] = self._ids(prompts)
+        ids[np.arange(ids.shape[1]) < prompts.lengths[:, None]] = self._items(prompts)
         return ids, prompts.lengths.astype(np.int32)
 
     def _settings(self, rows: int, temperature, top_k, top_p, seed):

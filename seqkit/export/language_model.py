@@ -10,7 +10,7 @@ import numpy as np
 import tensorflow as tf
 
 from seqkit.decoding.language import Writer
-from seqkit.estimators.language_model import MODES
+from seqkit.estimators.next_step import MODES
 from seqkit.export.sequence_serving import SAMPLES, Untracked, encoded, table
 from seqkit.export.writer import raw_variables, write_export
 from seqkit.text.features import TokenGraph

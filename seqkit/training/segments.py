@@ -17,11 +17,12 @@ _NO_LIMIT = 2**62  # on positions in a batch, which is read in segments
 
 
 class Pieces(NamedTuple):
-    """Stretches of a stream: the first id that each reads, how many it reads, and the text it is of."""
+    """Stretches of a stream: the first item each reads, how many it reads, the text it is of, and if it ends that."""
 
     begins: np.ndarray
     counts: np.ndarray
     texts: np.ndarray
+    last: np.ndarray
 
     def take(self, rows) -> Pieces:
         """Return some of them."""
@@ -29,20 +30,32 @@ class Pieces(NamedTuple):
 
 
 class Segment(NamedTuple):
-    """A part of a batch of pieces: where each row reads, how far, and whether it begins there."""
+    """A part of a batch of pieces: where each row reads and how far; if they begin there; which texts end there."""
 
     rows: np.ndarray  # numbers of the pieces
     begins: np.ndarray
     counts: np.ndarray
     fresh: bool
+    ends: np.ndarray
 
 
-def stream(ids: np.ndarray, lengths: np.ndarray) -> tuple[np.ndarray, Pieces]:
-    """Return the stream of some texts, given their ids one text after the other, and each text as one piece."""
+def stream(items: np.ndarray, lengths: np.ndarray, end: bool = True) -> tuple[np.ndarray, Pieces]:
+    """Return the stream of some texts, given their items one text after the other, and each text as one piece.
+
+    Parameters
+    ----------
+    items : ndarray
+        Ids [positions], or frames [positions, keys].
+    lengths : ndarray
+        Items of each text.
+    end : bool
+        Whether the 0 after a text is expected like its items.
+    """
     places = np.cumsum(lengths) - lengths
-    begins = places + np.arange(len(lengths))
-    ids = np.append(np.insert(ids, places, 0), 0).astype(np.int32)
-    return ids, Pieces(begins, lengths + 1, np.arange(len(lengths)))
+    numbers = np.arange(len(lengths))
+    zero = np.zeros((1, *items.shape[1:]), items.dtype)
+    items = np.concatenate([np.insert(items, places, 0, axis=0), zero])
+    return items, Pieces(places + numbers, lengths + int(end), numbers, np.ones(len(lengths), bool))
 
 
 def cut(pieces: Pieces, longest: int) -> Pieces:
@@ -53,7 +66,7 @@ def cut(pieces: Pieces, longest: int) -> Pieces:
     size, rest = pieces.counts[of] // number[of], pieces.counts[of] % number[of]
     counts = size + (place < rest)
     begins = pieces.begins[of] + place * size + np.minimum(place, rest)
-    return Pieces(begins, counts, pieces.texts[of])
+    return Pieces(begins, counts, pieces.texts[of], pieces.last[of] & (place == number[of] - 1))
 
 
 def training_segments(pieces: Pieces, rows: int, steps: int, rng: np.random.Generator) -> list[Segment]:
@@ -72,5 +85,6 @@ def _segments(pieces: Pieces, batches: list[np.ndarray], steps: int) -> list[Seg
         for first in range(0, int(pieces.counts[rows].max(initial=1)), steps):
             counts = np.clip(pieces.counts[rows] - first, 0, steps)
             begins = np.where(counts > 0, pieces.begins[rows] + first, 0)
-            segments.append(Segment(rows, begins, counts, first == 0))
+            ends = pieces.last[rows] & (counts > 0) & (first + counts == pieces.counts[rows])
+            segments.append(Segment(rows, begins, counts, first == 0, ends))
     return segments

@@ -34,20 +34,28 @@ def test_segments_cover_every_text_once_and_in_order(make, count, longest, most)
     place = {}
     for segment in make(pieces, 4, 3, *arguments):
         assert len(segment.rows) <= 4 and segment.counts.max() <= 3
-        for row, begin, n in zip(segment.rows, segment.begins, segment.counts, strict=True):
+        for row, begin, n, end in zip(segment.rows, segment.begins, segment.counts, segment.ends, strict=True):
             assert segment.fresh == (row not in place)
+            assert end == (n > 0 and begin + n == pieces.begins[row] + pieces.counts[row] and pieces.last[row])
             if n:
                 # What a row reads follows what it has read.
                 assert begin == place.get(row, pieces.begins[row])
             place[row] = begin + n if n else place[row]
-    for row, (begin, count, text) in enumerate(zip(*pieces, strict=True)):
+    for row, (begin, count, text, _) in enumerate(zip(*pieces, strict=True)):
         assert place[row] == begin + count
         expected[text].extend(ids[begin + 1 : begin + count + 1])
     assert expected == [[*part, 0] for part in parts]
 
 
 def test_pieces_are_nearly_equal():
-    pieces = cut(Pieces(np.array([0, 11]), np.array([11, 3]), np.array([0, 1])), 4)
+    pieces = cut(Pieces(np.array([0, 11]), np.array([11, 3]), np.array([0, 1]), np.array([True, False])), 4)
     assert pieces.counts.tolist() == [4, 4, 3, 3]
     assert pieces.begins.tolist() == [0, 4, 8, 11]
     assert pieces.texts.tolist() == [0, 0, 0, 1]
+    assert pieces.last.tolist() == [False, False, True, False]
+
+
+def test_frames_have_a_stream_without_ends():
+    frames, pieces = stream(np.array([[1, 0], [1, 1], [0, 1]]), np.array([2, 1]), end=False)
+    assert frames.tolist() == [[0, 0], [1, 0], [1, 1], [0, 0], [0, 1], [0, 0]]
+    assert pieces.begins.tolist() == [0, 3] and pieces.counts.tolist() == [2, 1]
