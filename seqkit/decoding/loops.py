@@ -14,7 +14,7 @@ Step = Callable[[tf.Tensor, tf.Tensor], tuple[tf.Tensor, tf.Tensor]]
 
 
 class Written(NamedTuple):
-    """What was written: ids [rows, time] (0 behind the end), how many of them, and their log-probability [rows]."""
+    """What was written: items [rows, time, …] (0 behind the end), how many of them, their log-probability [rows]."""
 
     ids: tf.Tensor
     lengths: tf.Tensor
@@ -64,6 +64,47 @@ def write(step: Step, ids, states, limits, settings: Settings, end: int = 0, ban
     t, *_, lengths, total, written = tf.while_loop(goes_on, body, begin)
     table = tf.cond(t > 0, lambda: tf.transpose(written.stack()), lambda: tf.zeros([rows[0], 0], tf.int32))
     return Written(tf.where(tf.sequence_mask(lengths, t), table, 0), lengths, total)
+
+
+def write_frames(model, context, frames, states, limits, settings: Settings) -> Written:
+    """Draw sequences of frames; where the network says so, they end by chance before their limits.
+
+    Args:
+        model: A `seqkit.models.next_step.NextStep` of frames.
+        context: Tensor [rows, context_dim].
+        frames: float32 [rows, keys]: the last frame before what is to be written.
+        states: Tensor [rows, size]: the states before that frame is read.
+        limits: int32 [rows]: most frames to write.
+        settings: How; of frames, top_k and top_p say nothing.
+    """
+    longest = tf.reduce_max(tf.pad(limits, [[0, 1]]))
+    rows, keys = tf.shape(frames)[0], model.config["keys"]
+    cold = settings.temperature <= 0
+
+    def goes_on(t, _frames, _states, alive, *_):
+        return (t < longest) & tf.reduce_any(alive)
+
+    def body(t, frames, states, alive, lengths, total, written):
+        outputs, states = model.read(frames[:, None], states, context=context)
+        outputs = outputs[:, 0]
+        chances = uniform(settings.seeds[:, None], t * (keys + 1) + tf.range(keys + 1))
+        frames = model.draw(outputs, chances[:, :keys], settings.temperature)
+        scores = -model.losses(outputs, frames)
+        goes = tf.ones([rows], tf.bool)
+        if model.config["halts"]:
+            logits = model.halt_logits(outputs)
+            goes = tf.where(cold, logits <= 0, chances[:, keys] >= tf.sigmoid(logits))
+            scores -= tf.nn.sigmoid_cross_entropy_with_logits(1.0 - tf.cast(goes, tf.float32), logits)
+        written = written.write(t, tf.where(alive[:, None], frames, 0.0))
+        lengths += tf.cast(alive, tf.int32)
+        total += tf.where(alive, scores, 0.0)
+        return t + 1, frames, states, alive & goes & (t + 1 < limits), lengths, total, written
+
+    written = tf.TensorArray(tf.float32, 0, dynamic_size=True, clear_after_read=False, element_shape=[None, keys])
+    begin = (0, frames, states, limits > 0, tf.zeros([rows], tf.int32), tf.zeros([rows]), written)
+    t, *_, lengths, total, written = tf.while_loop(goes_on, body, begin)
+    nothing = tf.zeros([rows, 0, keys])
+    return Written(tf.cond(t > 0, lambda: tf.transpose(written.stack(), [1, 0, 2]), lambda: nothing), lengths, total)
 
 
 def read_all(read: Callable, ids, lengths, states):

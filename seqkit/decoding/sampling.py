@@ -11,8 +11,8 @@ def uniform(seeds: tf.Tensor, step: tf.Tensor) -> tf.Tensor:
     It is the step-th output of SplitMix64 begun with the seed, its first 24 bits.
 
     Args:
-        seeds: int64 tensor [rows].
-        step: Integer scalar, or tensor [rows].
+        seeds: int64 tensor.
+        step: Integer tensor of a shape that goes with it.
 
     Reference: G. Steele, D. Lea and C. Flood, "Fast splittable pseudorandom number generators", OOPSLA 2014.
     """

@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator, Sequence
 from numbers import Integral
 
 import numpy as np
 from sklearn.utils._param_validation import Interval, StrOptions
 
-from seqkit.errors import DataError, ParameterError
+from seqkit.errors import DataError, InputTypeError, ParameterError
 from seqkit.estimators.next_step import NEXT_STEP_CONSTRAINTS, NextStepEstimator
-from seqkit.estimators.writing import WritingMixin
+from seqkit.estimators.writing import WritingMixin, count
 from seqkit.training.held_out import HeldOut
 
 
@@ -290,3 +291,105 @@ class LanguageModel(WritingMixin, NextStepEstimator):
             raise ParameterError(f"k={k!r} must be an integer of at least 1.")
         pairs = self._next(self._read([X] if isinstance(X, str) else X), int(k))
         return pairs[0] if isinstance(X, str) else pairs
+
+    def _next(self, data, k: int) -> list[list[tuple[str, float]]]:
+        """Return the k most probable tokens after each text, with their probabilities."""
+        names, found = self._names(), []
+        for first in range(0, len(data), 256):
+            some = data.take(np.arange(first, min(first + 256, len(data))))
+            contexts = self._no_contexts(some)
+            last, states = self._function("begin")(*self._padded(some), contexts)
+            shares = self._function("distribution")(last, states, contexts).numpy()
+            order = np.argsort(-shares, 1, kind="stable")[:, :k]
+            found.extend([(names[i], float(row[i])) for i in best] for row, best in zip(shares, order, strict=True))
+        return found
+
+    # Writing
+
+    def generate(
+        self,
+        prompt: str | Sequence | None = None,
+        length: int = 200,
+        *,
+        temperature: float = 1.0,
+        top_k: int = 0,
+        top_p: float = 1.0,
+        beam_width: int | None = None,
+        seed: int | None = None,
+        stop: str | Sequence[str] = (),
+    ):
+        """Write on from a beginning.
+
+        Parameters
+        ----------
+        prompt : str, list of str, list of list of str, or None
+            Beginnings: a text, several of them, or lists of tokens. None: one text from its start.
+        length : int
+            Most tokens to write. A text may end before, by its own ``<EOS>``.
+        temperature : float
+            Below 1 for more likely, above 1 for more daring tokens; 0: always the most probable one.
+        top_k : int
+            Draw from this many of the most probable tokens only. 0: from all.
+        top_p : float
+            Draw from the most probable tokens only that together reach this probability (Holtzman et al. 2020).
+        beam_width : int or None
+            Look for the most probable continuation with so many candidates, in place of drawing.
+        seed : int or None
+            The same seed draws the same text. Of several prompts the first has this seed, the next one more, and so
+            on; what others there are makes no difference. None: a seed by chance.
+        stop : str or list of str
+            What ends a text before its length: it is cut where one of these begins.
+
+        Returns
+        -------
+        str, list of str, or list of list of str
+            What follows the prompt, in the form of the prompt.
+        """
+        one, prompts = self._prompts(prompt)
+        contexts = self._no_contexts(prompts)
+        if beam_width is not None:
+            written = self._search(prompts, contexts, length, beam_width)
+        else:
+            written = self._write(prompts, contexts, length, temperature, top_k, top_p, seed)
+        texts = [self._told(tokens, stop, prompts.kind) for tokens in written]
+        return texts[0] if one else texts
+
+    def stream(
+        self,
+        prompt: str | Sequence[str] | None = None,
+        length: int = 200,
+        *,
+        temperature: float = 1.0,
+        top_k: int = 0,
+        top_p: float = 1.0,
+        seed: int | None = None,
+    ) -> Iterator[str]:
+        """Yield the tokens that `generate` would write, each as soon as it is drawn.
+
+        Parameters
+        ----------
+        prompt : str, list of str, or None
+            One beginning: a text, or the tokens of one.
+        length, temperature, top_k, top_p, seed
+            As in `generate`.
+        """
+        if prompt is not None and not isinstance(prompt, str):
+            prompt = [list(prompt)]
+        _, prompts = self._prompts(prompt)
+        settings = self._settings(1, temperature, top_k, top_p, seed)
+        contexts = self._no_contexts(prompts)
+        last, states = self._function("begin")(*self._padded(prompts), contexts)
+        for t in range(count("length", length)):
+            last, states = self._function("next")(last, states, contexts, np.int32(t), *settings)
+            if not last[0]:
+                return
+            yield self._names()[int(last[0])]
+
+    def _prompts(self, prompt):
+        """Return whether one text is asked for, and the beginnings as checked sequences."""
+        self._check_fitted()
+        if isinstance(prompt, bytes):
+            raise InputTypeError("prompt must be text, got bytes. Decode it first.")
+        one = prompt is None or isinstance(prompt, str)
+        items = [prompt or ""] if one else prompt
+        return one, self._read(items, name="prompt")

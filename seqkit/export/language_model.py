@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 import tensorflow as tf
 
-from seqkit.decoding.language import Writer
+from seqkit.decoding.writer import Writer
 from seqkit.estimators.next_step import MODES
 from seqkit.export.sequence_serving import SAMPLES, Untracked, encoded, table
 from seqkit.export.writer import raw_variables, write_export
@@ -80,7 +80,8 @@ class LanguageServing(tf.Module):
         }
 
     def _generate(self, prompt, max_length, temperature, top_k, top_p, seed):
-        written = self.writer.write(*self._ids(prompt), max_length, seed, temperature, top_k, top_p)
+        none = tf.zeros([tf.shape(prompt)[0], 0])
+        written = self.writer.write(*self._ids(prompt), none, max_length, seed, temperature, top_k, top_p)
         real = tf.sequence_mask(written.lengths, tf.shape(written.ids)[1])
         names = tf.RaggedTensor.from_row_lengths(
             tf.gather(self._names, tf.boolean_mask(written.ids, real)), written.lengths
@@ -89,7 +90,7 @@ class LanguageServing(tf.Module):
         return {"text": text, "log_probability": written.log_probability}
 
     def _begin(self, prompt):
-        token, state = self.writer.begin(*self._ids(prompt))
+        token, state = self.writer.begin(*self._ids(prompt), tf.zeros([tf.shape(prompt)[0], 0]))
         return {"token": token, "state": state}
 
     def _step(self, token, state):
@@ -109,7 +110,8 @@ def export_language_model(estimator, root) -> Path:
     serving = LanguageServing(estimator)
     samples = [*SAMPLES, serving._between.join(estimator.vocabulary_.words[:12])]
     prompts, rows = encoded(samples), len(samples)
-    last, states = estimator._function("begin")(*estimator._padded(estimator._read(samples)))
+    none = np.zeros((rows, 0), np.float32)
+    last, states = estimator._function("begin")(*estimator._padded(estimator._read(samples)), none)
     logits, after = estimator.model_.step(last, states)
     each = estimator.log_probability(samples, per_token=True)
     seeds = np.arange(rows, dtype=np.int64) + _SEED
@@ -124,7 +126,7 @@ def export_language_model(estimator, root) -> Path:
     for i, text in enumerate(samples):  # each by itself
         one = estimator._read([text])
         settings = (how[name][i : i + 1] for name in ("max_length", "seed", "temperature", "top_k", "top_p"))
-        ids, lengths, score = estimator._function("write")(*estimator._padded(one), *settings)
+        ids, lengths, score = estimator._function("write")(*estimator._padded(one), none[:1], *settings)
         texts.append(estimator._told(ids.numpy()[0, : lengths[0]], (), "texts"))
         scores.append(float(score[0]))
     expected = {

@@ -10,7 +10,7 @@ from seqkit.cells import CELL_NAMES
 from seqkit.cells.jordan import JordanCell
 from seqkit.errors import DataError, ParameterError
 from seqkit.layers.dropout import SequenceDropout
-from seqkit.layers.frame_heads import BernoulliHead, NadeHead
+from seqkit.layers.frame_heads import BernoulliHead, NadeHead, draw_keys
 from seqkit.layers.recurrent import Recurrent, RecurrentStack
 from seqkit.layers.softmax import cross_entropy, sampled_cross_entropy
 from seqkit.models.own_loss import OwnLossModel, check_choice, is_integer
@@ -267,6 +267,12 @@ class NextStep(OwnLossModel):
         if self.projection is None:
             return outputs
         return tf.tensordot(outputs, tf.cast(self.projection, outputs.dtype), 1)
+
+    def draw(self, outputs, chances, temperature):
+        """Draw frames, see `seqkit.layers.frame_heads.FrameHead.draw`; ``outputs`` [rows, dim] are those of `read`."""
+        if self.head is not None:
+            return self.head.draw(outputs, chances, temperature)
+        return draw_keys(self.logits(outputs), chances, temperature[:, None])
 
     def halt_logits(self, outputs):
         """Return the log-odds that a sequence ends after the step that is to come, float32 [...]; see `read`."""

@@ -1,0 +1,91 @@
+"""What a network's steps are put together to: graph functions for estimators and for exports alike."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import tensorflow as tf
+
+from seqkit.decoding.loops import Settings, Written, read_all, search, write, write_frames
+from seqkit.decoding.sampling import sample, uniform
+from seqkit.text.features import UNKNOWN
+from seqkit.training.graph import graph
+
+_ROWS = tf.TensorSpec([None], tf.int32)
+_SHARES = tf.TensorSpec([None], tf.float32)
+_SETTINGS = (tf.TensorSpec([None], tf.int64), _SHARES, _ROWS, _SHARES)
+
+
+class Writer:
+    """A network that writes on from prompts: ids [rows, time] or frames [rows, time, keys], each of some length.
+
+    ``context`` is [rows, context_dim] throughout; ``settings`` are those of `seqkit.decoding.loops.Settings`.
+
+    Parameters
+    ----------
+    model : seqkit.models.next_step.NextStep
+        The network.
+    """
+
+    def __init__(self, model):
+        self.model = model
+        # The unknown token stands for many; it is no text.
+        self.banned = None if model.config["keys"] else tf.one_hot(UNKNOWN, model.config["vocabulary_size"], -1e30, 0.0)
+
+    def _step(self, context):
+        return lambda items, states: self.model.step(items, states, context)
+
+    def begin(self, prompts, lengths, context):
+        """Return the last item of each prompt (0, the beginning, of an empty one), and the states before it."""
+        first = tf.zeros(tf.concat([tf.shape(prompts)[:1], [1], tf.shape(prompts)[2:]], 0), prompts.dtype)
+        items = tf.concat([first, prompts], 1)
+        states = self.model.first_states(tf.shape(items)[0], context)
+
+        def read(items, states):
+            return self.model.read(items[:, None], states, context=context)[1]
+
+        states = read_all(read, items, lengths, states)
+        return tf.gather(items, lengths, batch_dims=1), states
+
+    def distribution(self, last, states, context):
+        """Return the probabilities of the ids that may come next, [rows, vocabulary]."""
+        return tf.nn.softmax(self._step(context)(last, states)[0])
+
+    def next(self, last, states, context, t, *settings):
+        """Draw the t-th id after the prompts; return it and the states before it is read."""
+        logits, states = self._step(context)(last, states)
+        seeds, *how = settings
+        return sample(logits + self.banned, uniform(seeds, t), *how), states
+
+    def write(self, prompts, lengths, context, limits, *settings) -> Written:
+        """Draw up to ``limits`` [rows] items."""
+        begun, settings = self.begin(prompts, lengths, context), Settings(*settings)
+        if self.model.config["keys"]:
+            return write_frames(self.model, context, *begun, limits, settings)
+        return write(self._step(context), *begun, limits, settings, banned=self.banned)
+
+    def search(self, width: int, prompts, lengths, context, limits) -> Written:
+        """Return the most probable continuations of up to ``limits`` [rows] ids, [rows, width, …]."""
+        begun = self.begin(prompts, lengths, context)
+        return search(self._step(tf.repeat(context, width, 0)), *begun, limits, width, banned=self.banned)
+
+
+def writer_function(model, name: str | tuple[str, int]) -> Callable:
+    """Return a method of `Writer` as a graph function; ``("search", width)`` for that of so many candidates."""
+    writer, keys = Writer(model), model.config["keys"]
+    states = tf.TensorSpec([None, model.state_size], model.compute_dtype)
+    context = tf.TensorSpec([None, model.config["context_dim"]], tf.float32)
+    prompts = tf.TensorSpec([None, None, keys], tf.float32) if keys else tf.TensorSpec([None, None], tf.int32)
+    last = tf.TensorSpec([None, keys], tf.float32) if keys else _ROWS
+    begin = (prompts, _ROWS, context)
+    if isinstance(name, tuple):
+        width = name[1]
+        return graph(lambda *arguments: writer.search(width, *arguments), *begin, _ROWS)
+    signatures = {
+        "begin": begin,
+        "distribution": (last, states, context),
+        "next": (last, states, context, tf.TensorSpec([], tf.int32), *_SETTINGS),
+        "write": (*begin, _ROWS, *_SETTINGS),
+    }
+    method = getattr(writer, name)
+    return graph(lambda *arguments: method(*arguments), *signatures[name])
