@@ -16,6 +16,7 @@ _PUBLIC = {
     "SequenceRegressor": "seqkit.estimators.regressor",
     "TreeClassifier": "seqkit.estimators.tree_classifier",
     "LanguageModel": "seqkit.estimators.language_model",
+    "SequenceGenerator": "seqkit.estimators.generator",
     "load": "seqkit.estimators.persistence",
 }
 _SUBPACKAGES = (

@@ -62,6 +62,16 @@ EXAMPLES: dict[tuple[str, str], Example] = {
     ("LanguageModel", "tokens"): Example(
         {**_PLAIN, "cell": "jordan", "word_dim": None, "layers": 2}, _SENTENCES, [None] * len(_SENTENCES)
     ),
+    ("SequenceGenerator", "texts"): Example({**_PLAIN, "word_dim": 3}, ["f", "m", "f"] * 4, _TEXTS),
+    ("SequenceGenerator", "tokens"): Example(
+        {**_PLAIN, "cell": "gru", "context_as": "state"}, np.eye(8, 3).tolist(), _SENTENCES
+    ),
+    ("SequenceGenerator", "frames"): Example(
+        {**_PLAIN, "cell": "elman", "head_units": 3}, [3, 1, 2, 1, 3, 2], [(f > 0).astype(int) for f in _FRAMES]
+    ),
+    ("SequenceGenerator", "frames, each key for itself"): Example(
+        {**_PLAIN, "cell": "jordan"}, [3, 1, 2, 1, 3, 2], [(f > 0).astype(int) for f in _FRAMES]
+    ),
 }  # fmt: skip
 CLASSES = dict(all_estimators())
 

@@ -10,6 +10,7 @@ _ESTIMATORS = {
     "SequenceRegressor": "seqkit.estimators.regressor",
     "TreeClassifier": "seqkit.estimators.tree_classifier",
     "LanguageModel": "seqkit.estimators.language_model",
+    "SequenceGenerator": "seqkit.estimators.generator",
 }
 
 

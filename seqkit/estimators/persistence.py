@@ -51,7 +51,7 @@ def save(estimator, folder: str | os.PathLike) -> Path:
         _write_json(temporary / "config.json", config)
         vocabulary = getattr(estimator, "vocabulary_", None)
         _write_json(temporary / "vocabulary.json", None if vocabulary is None else vocabulary.to_json())
-        classes = getattr(estimator, "classes_", None)
+        classes = getattr(estimator, estimator._labels, None)
         _write_json(temporary / "labels.json", None if classes is None else encode_labels(classes))
         _write_json(temporary / "manifest.json", manifest(estimator))
         np.savez(temporary / "weights.npz", **weights)
@@ -117,7 +117,7 @@ def load(folder: str | os.PathLike, *, expected: type | None = None):
             estimator.vocabulary_ = TokenVocabulary.from_json(vocabulary)
         labels = _read_json(folder / "labels.json")
         if labels is not None:
-            estimator.classes_ = decode_labels(labels)
+            setattr(estimator, estimator._labels, decode_labels(labels))
         estimator._model_config = config["model"]
         with np.load(folder / "weights.npz", allow_pickle=False) as file:
             weights = [file[str(i)] for i in range(len(file.files))]

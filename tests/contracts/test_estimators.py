@@ -236,5 +236,5 @@ def test_bad_lengths_name_the_place(fitted):
         estimator.fit(X, y[:-1])
     with pytest.raises(SeqkitError, match="sample_weight"):
         estimator.fit(X, y, sample_weight=np.ones(len(X) + 1))
-    with pytest.raises(SeqkitError, match=r"X\[\d\] has length \d+, more than max_length=3"):
+    with pytest.raises(SeqkitError, match=r"[Xy]\[\d\] has length \d+, more than max_length=3"):
         estimator.set_params(max_length=3).fit(X, y)

@@ -42,6 +42,7 @@ _NOT_OF_NUMBERS = {
     "SequenceTagger": "Its y holds a tag for every step of a sequence, where the checks give one for each row.",
     "TreeClassifier": "Its X holds parse trees.",
     "LanguageModel": "Its X holds texts.",
+    "SequenceGenerator": "Its y holds a sequence for each row.",
 }
 #: Check -> why it cannot hold.
 _EXPECTED_FAILURES = {
