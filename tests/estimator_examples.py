@@ -83,7 +83,9 @@ def first_example(name: str) -> Example:
 
 def answers(predicted: Any) -> list:
     """Return what `predict` gave as plain lists, so that answers can be compared."""
-    return predicted.tolist() if isinstance(predicted, np.ndarray) else list(predicted)
+    if isinstance(predicted, np.ndarray):
+        return predicted.tolist()
+    return [one.tolist() if isinstance(one, np.ndarray) else one for one in predicted]
 
 
 def assert_close(one: Any, other: Any, **tolerance: float) -> None:

@@ -63,7 +63,8 @@ def write(step: Step, ids, states, limits, settings: Settings, end: int = 0, ban
     begin = (0, ids, states, limits > 0, tf.zeros(rows, tf.int32), tf.zeros(rows), written)
     t, *_, lengths, total, written = tf.while_loop(goes_on, body, begin)
     table = tf.cond(t > 0, lambda: tf.transpose(written.stack()), lambda: tf.zeros([rows[0], 0], tf.int32))
-    return Written(tf.where(tf.sequence_mask(lengths, t), table, 0), lengths, total)
+    longest = tf.reduce_max(tf.pad(lengths, [[0, 1]]))  # the last step may have brought nothing but ends
+    return Written(tf.where(tf.sequence_mask(lengths, longest), table[:, :longest], 0), lengths, total)
 
 
 def write_frames(model, context, frames, states, limits, settings: Settings) -> Written:

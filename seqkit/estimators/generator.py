@@ -130,6 +130,7 @@ class SequenceGenerator(WritingMixin, NextStepEstimator):
     _builder = "build_generator"
     _plain_state = (*NextStepEstimator._plain_state, "context_kind_", "keys_", "longest_", "_context_dim", "_form")
     _labels = "styles_"
+    _first_kind = None
 
     def __init__(
         self,
@@ -270,6 +271,8 @@ class SequenceGenerator(WritingMixin, NextStepEstimator):
             raise DataError(f"X and y have lengths {len(given)} and {count}.")
         if self.context_kind_ == "vectors":
             rows = np.asarray(given, np.float32)
+            if not rows.size:
+                rows = rows.reshape(0, self._context_dim)
             if rows.ndim != 2 or rows.shape[1] != self._context_dim:
                 raise DataError(f"{name} must have shape (n, {self._context_dim}), as in fit; got {rows.shape}.")
             if not np.isfinite(rows).all():

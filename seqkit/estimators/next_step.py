@@ -43,11 +43,12 @@ class NextStepEstimator(SequenceEstimator):
     """
 
     _target_per_step = False
+    _first_kind: str | None = "tokens"  # what sequences must be at fit; None where it is free
 
     def _read(self, X, fresh=False, name="X"):
         from seqkit.estimators.sequences import check_sequences
 
-        kind = "tokens" if fresh else self.input_kind_
+        kind = self._first_kind if fresh else self.input_kind_
         data = check_sequences(X, tokenizer=MODES[self.tokenizer], kind=kind, max_length=self.max_length, name=name)
         data.width = None
         return data
