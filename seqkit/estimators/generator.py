@@ -78,8 +78,8 @@ class SequenceGenerator(WritingMixin, NextStepEstimator):
     patience : int or None, default=5
         Passes without a better score on the validation part before training ends; None: never early.
     validation_fraction : float or None, default=0.1
-        Share of the training data that judges each pass, where `fit` is given no validation data: sequences at random,
-        or of 20 or fewer the last share of each, as one of its own. None or 0: none, and no early stopping.
+        Share of the training data, taken at random, that judges each pass, where `fit` is given no validation data.
+        None or 0: none, and no early stopping.
     average_weights : bool, default=True
         Whether the moving average of the weights is what is scored and kept.
     max_length : int or None, default=None

@@ -10,8 +10,11 @@ from sklearn.utils._param_validation import Interval, StrOptions
 
 from seqkit.errors import DataError, InputTypeError, ParameterError
 from seqkit.estimators.next_step import NEXT_STEP_CONSTRAINTS, NextStepEstimator
+from seqkit.estimators.sequences import Sequences
 from seqkit.estimators.writing import WritingMixin, count
-from seqkit.training.held_out import HeldOut
+from seqkit.training.held_out import HeldOut, random_part
+
+_FEW = 20  # texts, of which each gives its last share to be held out
 
 
 class LanguageModel(WritingMixin, NextStepEstimator):
@@ -217,6 +220,15 @@ class LanguageModel(WritingMixin, NextStepEstimator):
         held = self._read(given, name="validation_data")
         return HeldOut(held, self._no_contexts(held), np.arange(len(held)))
 
+    def _random_part(self, data, targets):
+        if len(data) > _FEW:
+            return random_part(data, targets, self.validation_fraction, self._seed)
+        kept = np.ceil(data.lengths * (1 - (self.validation_fraction or 0.0))).astype(int)
+        if not (data.lengths - kept).sum():
+            return None
+        train, held = _split(data, kept)
+        return HeldOut(held, targets, np.flatnonzero(held.lengths), train=train)
+
     def _no_contexts(self, data) -> np.ndarray:
         return np.zeros((len(data), 0), np.float32)
 
@@ -393,3 +405,15 @@ class LanguageModel(WritingMixin, NextStepEstimator):
         one = prompt is None or isinstance(prompt, str)
         items = [prompt or ""] if one else prompt
         return one, self._read(items, name="prompt")
+
+
+def _split(data, kept: np.ndarray) -> tuple[Sequences, Sequences]:
+    """Cut each text after so many tokens."""
+    from seqkit.text.corpus import TokenCorpus
+
+    position = np.arange(data.lengths.sum()) - np.repeat(np.cumsum(data.lengths) - data.lengths, data.lengths)
+    first = position < np.repeat(kept, data.lengths)
+    return tuple(
+        Sequences(data.kind, lengths, TokenCorpus(data.corpus.types, data.corpus.index[chosen], lengths))
+        for lengths, chosen in ((kept, first), (data.lengths - kept, ~first))
+    )

@@ -9,11 +9,8 @@ from sklearn.utils._param_validation import Interval, StrOptions
 
 from seqkit.errors import DataError
 from seqkit.estimators.sequence_estimator import READER_CONSTRAINTS, TRAINING_CONSTRAINTS, SequenceEstimator
-from seqkit.estimators.sequences import Sequences
 from seqkit.estimators.targets import check_sample_weight
-from seqkit.training.held_out import HeldOut, random_part
 
-_FEW = 20  # texts, of which each gives its last share to be held out
 _LEAST_STEPS = 50  # in a pass over small data
 _MOST_ROWS = 64
 _MANY_WORDS = 12_000  # from which on the softmax is sampled in training
@@ -85,15 +82,6 @@ class NextStepEstimator(SequenceEstimator):
         word_dim = None if self.word_dim is None else int(self.word_dim)
         return dict(vocabulary_size=self.vocabulary_.n_words, word_dim=word_dim, tied=bool(self.tied))
 
-    def _random_part(self, data, targets):
-        if len(data) > _FEW:
-            return random_part(data, targets, self.validation_fraction, self._seed)
-        kept = np.ceil(data.lengths * (1 - (self.validation_fraction or 0.0))).astype(int)
-        if not (data.lengths - kept).sum():
-            return None
-        train, held = _split(data, kept)
-        return HeldOut(held, targets, np.flatnonzero(held.lengths), train=train)
-
     def _train(self, data, targets, weights, held_out, epochs, partial=False):
         from seqkit.training.next_step import fit_next_step
 
@@ -142,21 +130,3 @@ class NextStepEstimator(SequenceEstimator):
         weights = check_sample_weight(sample_weight, len(found)).astype(float)
         lengths = np.array([len(p) for p in found])
         return float(np.dot(weights, [p.sum(dtype=np.float64) for p in found]) / np.dot(weights, lengths))
-
-
-def _split(data, kept: np.ndarray) -> tuple[Sequences, Sequences]:
-    """Cut each sequence after so many items."""
-    if data.vectors is not None:
-        halves = [(v[:n], v[n:]) for v, n in zip(data.vectors, kept, strict=True)]
-        return tuple(
-            Sequences(data.kind, np.array(list(map(len, part))), vectors=list(part))
-            for part in zip(*halves, strict=True)
-        )
-    from seqkit.text.corpus import TokenCorpus
-
-    position = np.arange(data.lengths.sum()) - np.repeat(np.cumsum(data.lengths) - data.lengths, data.lengths)
-    first = position < np.repeat(kept, data.lengths)
-    return tuple(
-        Sequences(data.kind, lengths, TokenCorpus(data.corpus.types, data.corpus.index[chosen], lengths))
-        for lengths, chosen in ((kept, first), (data.lengths - kept, ~first))
-    )
