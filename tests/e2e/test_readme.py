@@ -21,8 +21,9 @@ KEEP = "import numpy as np; np.savez('kept.npz', X=words[:3], y=model.predict(wo
 COMPARE = (
     "import numpy as np; kept = np.load('kept.npz')\nnp.testing.assert_allclose(model.predict(kept['X']), kept['y'])"
 )
-NAMES = ("SequenceTagger(", "SequenceClassifier(", "build_tagger(")
+NAMES = ("SequenceTagger(", "SequenceClassifier(", "LanguageModel(", "build_tagger(")
 BLOCKS = re.findall(r"^```python\n(.*?)^```$", README, re.M | re.S)
+KERAS = NAMES.index("build_tagger(")
 
 
 def short(code: str) -> str:
@@ -39,13 +40,13 @@ def run_python(code: str, folder: Path) -> None:
     assert done.returncode == 0, done.stderr[-3000:]
 
 
-@pytest.mark.parametrize("number", [number for number in range(len(BLOCKS)) if number != 2])
+@pytest.mark.parametrize("number", [number for number in range(len(BLOCKS)) if number != KERAS])
 def test_block_runs(number, tmp_path):
     run_python(short(BLOCKS[number]), tmp_path)
 
 
 def test_keras_block_runs_and_a_fresh_process_loads_the_model(tmp_path):
-    run_python(short(BLOCKS[2]) + KEEP, tmp_path)
+    run_python(short(BLOCKS[KERAS]) + KEEP, tmp_path)
     load = re.search(r"`(keras\.models\.load_model\(.*?\))`", README)[1]
     run_python(f"import keras; from seqkit.models import build_tagger\nmodel = {load}\n" + COMPARE, tmp_path)
 
