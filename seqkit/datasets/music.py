@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import json
-
-import numpy as np
+from typing import TYPE_CHECKING
 
 from seqkit.datasets.catalogue import DATASETS
 from seqkit.datasets.fetch import find, stored_file
 from seqkit.errors import ParameterError
+
+if TYPE_CHECKING:
+    import numpy as np
 
 _MAT = {"train": "traindata", "dev": "validdata", "test": "testdata"}
 _JSON = {"train": "train", "dev": "valid", "test": "test"}
@@ -42,6 +44,8 @@ def load_music(name: str, split: str = "train") -> list[np.ndarray]:
         raise ParameterError(f"name must be 'poly_music' or 'jsb_chorales_json'; got {name!r}.{other}")
     if split not in _MAT:
         raise ParameterError(f"split of {name!r} must be one of {', '.join(map(repr, _MAT))}; got {split!r}.")
+    import numpy as np
+
     folder = find(name)
     if name == "jsb_chorales_json":
         text = stored_file(folder, "Jsb16thSeparated.json").read_text(encoding="utf-8")
