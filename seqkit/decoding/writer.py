@@ -8,8 +8,8 @@ import tensorflow as tf
 
 from seqkit.decoding.loops import Settings, Written, read_all, search, write, write_frames
 from seqkit.decoding.sampling import sample, uniform
+from seqkit.graph import graph
 from seqkit.text.features import UNKNOWN
-from seqkit.training.graph import graph
 
 _ROWS = tf.TensorSpec([None], tf.int32)
 _SHARES = tf.TensorSpec([None], tf.float32)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import tensorflow as tf
 
-from seqkit.training.graph import graph
+from seqkit.graph import graph
 
 
 class WeightAverage:

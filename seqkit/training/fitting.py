@@ -9,10 +9,10 @@ from typing import NamedTuple
 import numpy as np
 import tensorflow as tf
 
+from seqkit.graph import graph
 from seqkit.training.averaging import WeightAverage
 from seqkit.training.batching import shuffled_batches
 from seqkit.training.checkpoint import Checkpoint, fingerprint
-from seqkit.training.graph import graph
 from seqkit.training.held_out import HeldOut
 from seqkit.training.loop import TrainingLoop
 from seqkit.training.optimizer import apply_gradients, make_optimizer

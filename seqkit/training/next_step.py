@@ -7,9 +7,9 @@ from collections.abc import Iterator
 import numpy as np
 import tensorflow as tf
 
+from seqkit.graph import graph
 from seqkit.layers.softmax import noise, unigram_shares
 from seqkit.training.fitting import Plan, run_training
-from seqkit.training.graph import graph
 from seqkit.training.optimizer import apply_gradients
 from seqkit.training.segments import Pieces, Segment, cut, reading_segments, stream, training_segments
 

@@ -7,9 +7,9 @@ from collections.abc import Iterator
 import numpy as np
 import tensorflow as tf
 
+from seqkit.graph import graph
 from seqkit.text.features import TokenGraph
 from seqkit.training.batching import MAX_POSITIONS, sorted_batches
-from seqkit.training.graph import graph
 from seqkit.training.prefix_tree import prefix_tree, turned_around
 from seqkit.training.token_batches import embed_rows, signature, token_tensors, token_vectors, vector_tensors
 

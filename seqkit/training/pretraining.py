@@ -9,10 +9,10 @@ import numpy as np
 import tensorflow as tf
 
 from seqkit.errors import DataError
+from seqkit.graph import graph
 from seqkit.layers.language_objective import LanguageObjective
 from seqkit.layers.softmax import noise, unigram_shares
 from seqkit.training.batching import shuffled_batches, sorted_batches
-from seqkit.training.graph import graph
 from seqkit.training.loop import TrainingLoop
 from seqkit.training.optimizer import apply_gradients, make_optimizer
 from seqkit.training.token_batches import embed_rows, signature

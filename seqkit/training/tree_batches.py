@@ -12,11 +12,11 @@ import numpy as np
 import tensorflow as tf
 
 from seqkit.errors import DataError, InputTypeError
+from seqkit.graph import graph
 from seqkit.io.trees import Tree, parse_tree
 from seqkit.text.corpus import TokenCorpus, corpus_from_tokens
 from seqkit.text.features import TokenGraph
 from seqkit.training.batching import sorted_batches
-from seqkit.training.graph import graph
 from seqkit.training.token_batches import Tensors, signature, token_tensors, token_vectors
 
 _BATCH = 256
