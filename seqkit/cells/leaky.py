@@ -5,12 +5,12 @@ from __future__ import annotations
 import keras
 import tensorflow as tf
 
-from seqkit.cells.elman import DERIVATIVES
-from seqkit.cells.scan import ScanCell, loop, masked, shifted, steps_of, weight_gradient
+from seqkit.cells.elman import DERIVATIVES, ElmanCell
+from seqkit.cells.scan import loop, masked, shifted, steps_of, weight_gradient
 
 
 @keras.saving.register_keras_serializable("seqkit")
-class LeakyCell(ScanCell, keras.layers.SimpleRNNCell):
+class LeakyCell(ElmanCell):
     """One step of a network of leaky integrator units (Jaeger et al. 2007, eq. 1, with trained leaking rates).
 
     ``h_t = h_{t-1} + α ∘ (g(W x_t + U h_{t-1} + b) - h_{t-1})``,  ``α = σ(a)``
@@ -40,11 +40,6 @@ class LeakyCell(ScanCell, keras.layers.SimpleRNNCell):
         start = tf.linspace(low, high, self.units)
         self.leak = self.add_weight(shape=(self.units,), initializer=lambda *_, **__: start, name="leak")
 
-    @property
-    def can_scan(self) -> bool:
-        """Whether `scan` computes what `call` does: it knows tanh and relu in float32."""
-        return super().can_scan and self.activation in DERIVATIVES
-
     def call(self, sequence, states, training=False):
         """Return h_t twice, as output and as the list of states.
 
@@ -57,10 +52,6 @@ class LeakyCell(ScanCell, keras.layers.SimpleRNNCell):
         target, _ = super().call(sequence, [before], training=training)
         h = before + keras.ops.sigmoid(self.leak) * (target - before)
         return h, [h] if isinstance(states, list | tuple) else h
-
-    def project(self, inputs: tf.Tensor) -> tf.Tensor:
-        """Return ``W x + b``, [..., dim] to [..., units]."""
-        return tf.tensordot(inputs, tf.convert_to_tensor(self.kernel), 1) + tf.convert_to_tensor(self.bias)
 
     def projected_step(self):
         """Return a function ``(projected input, [h]) -> (h, [h])``; see `ScanCell.projected_step`."""
@@ -79,6 +70,7 @@ class LeakyCell(ScanCell, keras.layers.SimpleRNNCell):
 
         @tf.custom_gradient
         def scan(projected, kernel, rate, h0):
+            steps = tf.shape(projected)[0]
             each = steps_of(projected)
 
             def step(t, h):
@@ -86,7 +78,7 @@ class LeakyCell(ScanCell, keras.layers.SimpleRNNCell):
                 h += rate * (target - h)
                 return [h], [h, target]
 
-            (h,), (hiddens, targets) = loop(step, tf.shape(projected)[0], [h0], 2)
+            (h,), (hiddens, targets) = loop(step, steps, [h0], 2)
 
             def gradient(d_hiddens, d_h):
                 # With n_t for g(…): δ_t = dh_t ∘ α ∘ g'_t,  dα = Σ dh_t ∘ (n_t - h_{t-1}),
@@ -99,7 +91,6 @@ class LeakyCell(ScanCell, keras.layers.SimpleRNNCell):
                     delta = dh * slopes.read(t)
                     return [dh * (1.0 - rate) + masked(tf.matmul(delta, transposed), mask)], [dh, delta]
 
-                steps = tf.shape(projected)[0]
                 (dh0,), (d_states, deltas) = loop(step_back, steps, [d_h], 2, backward=True)
                 before = shifted(h0, hiddens)
                 d_rate = tf.reduce_sum(d_states * (targets - before), [0, 1])

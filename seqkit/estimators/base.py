@@ -59,6 +59,19 @@ class BaseSequenceEstimator(BaseEstimator):
         self.model_ = model
         self._live = {}
 
+    def _once(self, key, make):
+        """Return what ``make()`` makes of the present model, made once."""
+        made = self._live.setdefault("made", {})
+        if key not in made:
+            made[key] = make()
+        return made[key]
+
+    def _token_graph(self):
+        """Return the graph from tokens to ids."""
+        from seqkit.text.features import TokenGraph
+
+        return self._once("token graph", lambda: TokenGraph(self.vocabulary_))
+
     def _parameters_to_save(self) -> dict:
         """Return parameters as a saved estimator is to have them."""
         return self.get_params(deep=False)

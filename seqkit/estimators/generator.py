@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Hashable, Iterable, Iterator, Sequence
-from itertools import islice
+from collections.abc import Hashable, Iterable, Sequence
 from numbers import Integral
 
 import numpy as np
@@ -12,7 +11,7 @@ from sklearn.utils._param_validation import Interval, StrOptions
 from seqkit.errors import DataError, InputTypeError, ParameterError
 from seqkit.estimators.next_step import NEXT_STEP_CONSTRAINTS, NextStepEstimator
 from seqkit.estimators.targets import sorted_classes
-from seqkit.estimators.writing import WritingMixin, count
+from seqkit.estimators.writing import WritingMixin
 from seqkit.training.held_out import HeldOut
 
 
@@ -216,7 +215,7 @@ class SequenceGenerator(WritingMixin, NextStepEstimator):
         -------
         self
         """
-        return super().fit(y, _Contexts(X), validation_data, sample_weight)
+        return super().fit(y, X, validation_data, sample_weight)
 
     def _read(self, X, fresh=False, name="y"):
         data = super()._read(X, fresh, {"X": "y"}.get(name, name))
@@ -230,15 +229,13 @@ class SequenceGenerator(WritingMixin, NextStepEstimator):
         return data
 
     def _fit_targets(self, y, data, fresh, classes=None):
-        given = y.given
+        given = y  # to the base, contexts are targets
         if not fresh:
             return self._context_rows(given, len(data), "X")
         self.context_kind_ = "none"
         self.__dict__.pop("styles_", None)
         if given is not None:
-            if isinstance(given, str | bytes) or not isinstance(given, Iterable):
-                raise InputTypeError(f"X must be a list of what sequences are of, got {type(given).__name__}.")
-            given = given if hasattr(given, "__len__") else list(given)
+            given = _listed(given, "X")
             table = np.asarray(given) if _is_table(given) else None
             self.context_kind_ = "styles" if table is None else "vectors"
             if table is None:
@@ -262,9 +259,7 @@ class SequenceGenerator(WritingMixin, NextStepEstimator):
             return np.zeros((count or 0, 0), np.float32)
         if given is None:
             raise InputTypeError(f"{name} must hold {self.context_kind_}, what each sequence is of; got None.")
-        if isinstance(given, str | bytes) or not isinstance(given, Iterable):
-            raise InputTypeError(f"{name} must be a list of what sequences are of, got {type(given).__name__}.")
-        given = given if hasattr(given, "__len__") else list(given)
+        given = _listed(given, name)
         if any(item is None for item in given):
             raise InputTypeError(f"{name} holds None: say what each sequence is of.")
         if count is not None and len(given) != count:
@@ -364,13 +359,8 @@ class SequenceGenerator(WritingMixin, NextStepEstimator):
         """
         return self.generate(X, temperature=0)
 
-    def predict_iter(self, X: Iterable, chunk_size: int = 256) -> Iterator:
-        """Yield what `predict` answers for each context of a stream, in order, holding ``chunk_size`` in memory."""
-        self._check_fitted()
-        count("chunk_size", chunk_size)
-        stream = iter(X)
-        while chunk := list(islice(stream, chunk_size)):
-            yield from self.predict(chunk)
+    def _predict_chunk(self, chunk, name):
+        return self.predict(chunk)
 
     def _export(self, root):
         from seqkit.export.generator import export_generator
@@ -431,11 +421,11 @@ class SequenceGenerator(WritingMixin, NextStepEstimator):
         return [self._told(ids, (), self._form) for ids in written]
 
 
-class _Contexts:
-    """X of `SequenceGenerator.fit`, which may be None, unlike targets."""
-
-    def __init__(self, given):
-        self.given = given
+def _listed(given, name: str):
+    """Return contexts as something with a length, or say what was wrong with what came."""
+    if isinstance(given, str | bytes) or not isinstance(given, Iterable):
+        raise InputTypeError(f"{name} must be a list of what sequences are of, got {type(given).__name__}.")
+    return given if hasattr(given, "__len__") else list(given)
 
 
 def _is_table(given) -> bool:

@@ -93,13 +93,9 @@ class NextStepEstimator(SequenceEstimator):
         """Return the ids of all tokens (or all frames, where these are the items)."""
         import tensorflow as tf
 
-        from seqkit.text.features import TokenGraph
-
         if not len(data.corpus.index):
             return np.zeros(0, np.int32)
-        if "token_graph" not in self._live:
-            self._live["token_graph"] = TokenGraph(self.vocabulary_)
-        return tf.gather(self._live["token_graph"](data.corpus.types)["words"], data.corpus.index).numpy()
+        return tf.gather(self._token_graph()(data.corpus.types)["words"], data.corpus.index).numpy()
 
     def _samples(self) -> int | None:
         """Return how many words are drawn for a step of training; None for the whole softmax."""

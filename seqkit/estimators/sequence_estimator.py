@@ -328,8 +328,12 @@ class SequenceEstimator(BaseSequenceEstimator):
             raise ParameterError(f"chunk_size={chunk_size!r} must be an integer of at least 1.")
         stream, first = iter(X), 0
         while chunk := list(islice(stream, chunk_size)):
-            yield from self._predict(self._read(chunk, name=f"X[{first}:]" if first else "X"))
+            yield from self._predict_chunk(chunk, f"X[{first}:]" if first else "X")
             first += len(chunk)
+
+    def _predict_chunk(self, chunk: list, name: str):
+        """Return the answers for a part of a stream, which errors call by ``name``."""
+        return self._predict(self._read(chunk, name=name))
 
     # Serving
 

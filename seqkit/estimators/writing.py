@@ -52,6 +52,11 @@ class WritingMixin:
         ids, lengths, _ = self._function(("search", int(width)))(*self._padded(prompts), contexts, limits)
         return [row[:n] for row, n in zip(ids.numpy()[:, 0], lengths.numpy()[:, 0], strict=True)]
 
+    @property
+    def _between(self) -> str:
+        """What stands between tokens in a text."""
+        return "" if self.tokenizer == "characters" else " "
+
     def _names(self) -> list[str]:
         return ["", "\ufffd", *self.vocabulary_.words]
 
@@ -63,17 +68,14 @@ class WritingMixin:
         if kind == "tokens":
             ends = [tokens.index(word) for word in stops if word in tokens]
             return tokens[: min(ends, default=len(tokens))]
-        text = ("" if self.tokenizer == "characters" else " ").join(tokens)
+        text = self._between.join(tokens)
         return text[: min((text.index(part) for part in stops if part and part in text), default=len(text))]
 
     def _function(self, name):
         """Return a graph function of the fitted model, made once."""
-        functions = self._live.setdefault("functions", {})
-        if name not in functions:
-            from seqkit.decoding.writer import writer_function
+        from seqkit.decoding.writer import writer_function
 
-            functions[name] = writer_function(self.model_, name)
-        return functions[name]
+        return self._once(name, lambda: writer_function(self.model_, name))
 
 
 def count(name: str, value) -> int:

@@ -40,8 +40,9 @@ def fit_next_step(estimator, data, contexts: np.ndarray, weights, held_out, epoc
         Whether this continues with the optimizer of the call before, without validation or averaging.
     """
     model = estimator.model_
-    items, pieces = _stream(estimator, data)
-    shares = _shares(estimator, data)
+    items = estimator._items(data)
+    shares = _shares(model, items, len(data))
+    items, pieces = _stream(model, items, data.lengths)
     samples = estimator._samples()
     draw, log_expected = noise(shares, samples, estimator._seed * 7 + 9) if samples else (None, None)
     if not partial and not estimator.history_:
@@ -99,7 +100,7 @@ def log_probabilities(estimator, data, contexts: np.ndarray) -> list[np.ndarray]
     contexts : ndarray
         What each is of, float32 [sequences, context_dim].
     """
-    items, pieces = _stream(estimator, data)
+    items, pieces = _stream(estimator.model_, estimator._items(data), data.lengths)
     found = [np.zeros(n, np.float32) for n in pieces.counts]
     done = np.zeros(len(found), int)
     for segment, losses in _read(estimator, items, pieces, contexts):
@@ -109,42 +110,43 @@ def log_probabilities(estimator, data, contexts: np.ndarray) -> list[np.ndarray]
     return found
 
 
-def _stream(estimator, data) -> tuple[np.ndarray, Pieces]:
-    return stream(estimator._items(data), data.lengths, end=not estimator.model_.config["keys"])
+def _stream(model, items: np.ndarray, lengths: np.ndarray) -> tuple[np.ndarray, Pieces]:
+    return stream(items, lengths, end=not model.config["keys"])
 
 
-def _shares(estimator, data) -> np.ndarray:
+def _shares(model, items: np.ndarray, ends: int) -> np.ndarray:
     """Return how often ids occur, or keys are on."""
-    items = estimator._items(data)
-    if estimator.model_.config["keys"]:
+    if model.config["keys"]:
         return np.clip(items.mean(0), _LEAST_SHARE, 1 - _LEAST_SHARE).astype(np.float32)
-    return unigram_shares(items, estimator.model_.config["vocabulary_size"], ends=len(data))
+    return unigram_shares(items, model.config["vocabulary_size"], ends=ends)
 
 
 def _read(estimator, items, pieces: Pieces, contexts) -> Iterator[tuple[Segment, np.ndarray]]:
     """Yield the losses of each segment."""
     model = estimator.model_
-    width = model.config["vocabulary_size"] or model.config["keys"] * max(model.config["head_units"], 1)
+    width = model.config["vocabulary_size"] or model.config["keys"] * model.config["head_units"]
     steps = max(1, min(512, _LOGITS // (_READ_ROWS * width)))
-    live = estimator._live.setdefault("functions", {})
-    if "measure" not in live:
 
+    def make():
         def measure(stream, place, states, fresh):
             outputs, targets, real, states = _read_on(model, stream, place, states, fresh)
             losses = _losses(model, outputs, targets, real, place)
             return tf.scatter_nd(tf.where(real), losses, tf.shape(real, tf.int64)), states
 
-        live["measure"] = graph(measure, *_signature(model))
+        return graph(measure, *_signature(model))
+
+    measure = estimator._once("measure", make)
     given, state = _tensors(items, contexts), None
     for segment in reading_segments(pieces, _READ_ROWS, steps):
         state = _begin(model, segment, state)
-        losses, state = live["measure"](given, _place(pieces, segment), state, tf.constant(segment.fresh))
+        losses, state = measure(given, _place(pieces, segment), state, tf.constant(segment.fresh))
         yield segment, losses.numpy()
 
 
 def _evaluation(estimator, held_out):
     """Return a function to the loss per item of sequences held out."""
-    items, pieces = _stream(estimator, held_out.data)
+    held = held_out.data
+    items, pieces = _stream(estimator.model_, estimator._items(held), held.lengths)
     # Long texts are cut, so that many rows are read together; what a piece does not know of the one before is little.
     pieces = cut(pieces.take(held_out.rows), max(2_000, int(pieces.counts.sum()) // _READ_ROWS))
 

@@ -8,7 +8,6 @@ import numpy as np
 import tensorflow as tf
 
 from seqkit.graph import graph
-from seqkit.text.features import TokenGraph
 from seqkit.training.batching import MAX_POSITIONS, sorted_batches
 from seqkit.training.prefix_tree import prefix_tree, turned_around
 from seqkit.training.token_batches import embed_rows, signature, token_tensors, token_vectors, vector_tensors
@@ -68,9 +67,7 @@ def data_tensors(estimator, data) -> dict[str, tf.Tensor]:
     """Hold checked sequences as tensors, see `seqkit.training.token_batches`."""
     if data.vectors is not None:
         return vector_tensors(data.vectors, estimator._model_config["input_dim"])
-    if "token_graph" not in estimator._live:
-        estimator._live["token_graph"] = TokenGraph(estimator.vocabulary_)
-    return token_tensors(data.corpus, estimator._live["token_graph"])
+    return token_tensors(data.corpus, estimator._token_graph())
 
 
 def _of_nothing(model, what: str) -> list[np.ndarray]:
@@ -101,12 +98,12 @@ def _reader(estimator, data, what: str, tensors):
     # Where a table of all that tokens bring to the recurrence fits, distinct prefixes are read, not sequences.
     if not types or not model.recurrent.directions or types * model.recurrent.output_dim * 16 > _TABLE_BYTES:
         tensors = _with_character_vectors(estimator, tensors)
-        read = _graph(estimator, (what, *sorted(tensors)), lambda: _rows_graph(model, what, tensors))
+        read = estimator._once((what, *sorted(tensors)), lambda: _rows_graph(model, what, tensors))
         return _BATCH, MAX_POSITIONS, lambda rows, lengths, real: read(tensors, tf.constant(rows, tf.int32))
 
     of_types = {name: value for name, value in tensors.items() if name not in ("starts", "index")}
-    tables = _in_pieces(_graph(estimator, ("tables",), lambda: _tables_graph(model, of_types)), of_types)
-    read = _graph(estimator, (what, "trees"), lambda: _trees_graph(model, what, tables))
+    tables = _in_pieces(estimator._once(("tables",), lambda: _tables_graph(model, of_types)), of_types)
+    read = estimator._once((what, "trees"), lambda: _trees_graph(model, what, tables))
     words = tensors["words"]
     index = data.corpus.index + 1  # type 0 is padding
 
@@ -125,14 +122,6 @@ def _reader(estimator, data, what: str, tensors):
     return size, _POOLED_POSITIONS if model.running_pooling else MAX_POSITIONS, read_batch
 
 
-def _graph(estimator, key: tuple, make):
-    """Return a graph function of a fitted model, made once."""
-    cache = estimator._live.setdefault("functions", {})
-    if key not in cache:
-        cache[key] = make()
-    return cache[key]
-
-
 def _with_character_vectors(estimator, tensors):
     """Encode the characters of each distinct token, once and not once in each batch."""
     if "characters" not in tensors:
@@ -146,7 +135,7 @@ def _with_character_vectors(estimator, tensors):
 
         return graph(encode, signature(characters))
 
-    vectors = {"character_vectors": _in_pieces(_graph(estimator, ("characters",), make), characters)}
+    vectors = {"character_vectors": _in_pieces(estimator._once(("characters",), make), characters)}
     return {name: value for name, value in tensors.items() if name != "characters"} | vectors
 
 

@@ -376,12 +376,9 @@ def answer_trees(estimator, data: TreeCorpus, rows=None, tensors=None) -> tuple[
     tensors = data_tensors(estimator, data) if tensors is None else tensors
     classes = estimator.model_.config["classes"]
     roots, nodes = (np.zeros((n, classes), np.float32) for n in (len(rows), len(data.depths)))
-    functions = estimator._live.setdefault("functions", {})
-    key = ("trees", *sorted(tensors))
-    if key not in functions:
-        functions[key] = _reader(estimator.model_, tensors)
+    read = estimator._once(("trees", *sorted(tensors)), lambda: _reader(estimator.model_, tensors))
     for batch in sorted_batches(data.lengths[rows], _BATCH):
-        places, probabilities = (value.numpy() for value in functions[key](tensors, tf.constant(rows[batch], tf.int32)))
+        places, probabilities = (value.numpy() for value in read(tensors, tf.constant(rows[batch], tf.int32)))
         nodes[places] = probabilities
         roots[batch] = probabilities[: len(batch)]
     return roots, nodes
@@ -389,9 +386,7 @@ def answer_trees(estimator, data: TreeCorpus, rows=None, tensors=None) -> tuple[
 
 def data_tensors(estimator, data: TreeCorpus) -> Tensors:
     """Hold trees as tensors, see `tree_tensors`, with the vocabulary of a fitted estimator."""
-    if "token_graph" not in estimator._live:
-        estimator._live["token_graph"] = TokenGraph(estimator.vocabulary_)
-    return tree_tensors(data, estimator._live["token_graph"])
+    return tree_tensors(data, estimator._token_graph())
 
 
 def _reader(model, tensors: Tensors):

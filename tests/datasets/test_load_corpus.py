@@ -2,21 +2,8 @@
 
 import pytest
 
-from seqkit.datasets import find, load_corpus
-from seqkit.errors import DataError, ParameterError
-
-
-@pytest.fixture
-def real():
-    """Skip where a public set is not on the machine: tests download nothing."""
-
-    def check(name):
-        try:
-            find(name, download=False)
-        except DataError as error:
-            pytest.skip(str(error))
-
-    return check
+from seqkit.datasets import load_corpus
+from seqkit.errors import ParameterError
 
 
 def test_tinyshakespeare_is_cut_nine_to_one_and_again(real):

@@ -3,21 +3,8 @@
 import numpy as np
 import pytest
 
-from seqkit.datasets import find, load_music
-from seqkit.errors import DataError, ParameterError
-
-
-@pytest.fixture
-def real():
-    """Skip where a public set is not on the machine: tests download nothing."""
-
-    def check(name):
-        try:
-            find(name, download=False)
-        except DataError as error:
-            pytest.skip(str(error))
-
-    return check
+from seqkit.datasets import load_music
+from seqkit.errors import ParameterError
 
 
 @pytest.mark.parametrize(("split", "pieces", "steps"), [("train", 229, 13807), ("dev", 76, 4602), ("test", 77, 4725)])

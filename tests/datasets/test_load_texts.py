@@ -6,7 +6,7 @@ from collections import Counter
 
 import pytest
 
-from seqkit.datasets import DATASETS, find, fold_numbers, get_dataset, load_texts, load_trees, stored_file
+from seqkit.datasets import DATASETS, fold_numbers, get_dataset, load_texts, load_trees
 from seqkit.errors import DataError, FormatError, ParameterError
 
 POLARITY = {"pos": 5331, "neg": 5331}
@@ -46,21 +46,6 @@ COUNTS = [
     ("surnames", "all", {}, SURNAMES, None),
     ("names", "all", {}, {"female": 5001, "male": 2943}, None),
 ]
-
-
-@pytest.fixture
-def real():
-    """Skip where a public set is not on the machine: tests download nothing."""
-
-    def check(name, *files):
-        try:
-            folder = find(name, download=False)
-            for file in files:
-                stored_file(folder, file)
-        except DataError as error:
-            pytest.skip(str(error))
-
-    return check
 
 
 @pytest.mark.parametrize(("name", "split", "options", "labels", "tokens"), COUNTS)
