@@ -30,7 +30,7 @@ class Settings(NamedTuple):
     top_p: tf.Tensor  # float32 [rows]
 
 
-def write(step: Step, ids, states, limits, settings: Settings, end: int = 0, banned=None) -> Written:
+def write(step: Step, ids, states, limits, settings: Settings, end: int = 0, banned=None, given=None) -> Written:
     """Sample sequences.
 
     Args:
@@ -41,6 +41,7 @@ def write(step: Step, ids, states, limits, settings: Settings, end: int = 0, ban
         settings: How.
         end: The id that ends a row; it is not among what was written, yet counts in its probability.
         banned: float32 [ids], added to the scores of what is chosen; or None.
+        given: int32 [rows, at least the largest limit]: what is to stand there, -1 where it is to be drawn; or None.
     """
     longest = tf.reduce_max(tf.pad(limits, [[0, 1]]))
 
@@ -51,6 +52,8 @@ def write(step: Step, ids, states, limits, settings: Settings, end: int = 0, ban
         logits, states = step(ids, states)
         chosen = logits if banned is None else logits + banned
         ids = sample(chosen, uniform(settings.seeds, t), settings.temperature, settings.top_k, settings.top_p)
+        if given is not None:
+            ids = tf.where(given[:, t] >= 0, given[:, t], ids)
         scores = -tf.nn.sparse_softmax_cross_entropy_with_logits(ids, logits)
         total += tf.where(alive, scores, 0.0)
         alive &= ids != end

@@ -64,6 +64,13 @@ class Writer:
             return write_frames(self.model, context, *begun, limits, settings)
         return write(self._step(context), *begun, limits, settings, banned=self.banned)
 
+    def fill(self, given, limits, context, *settings) -> Written:
+        """Write ``limits`` [rows] ids: those of ``given`` [rows, time] where they are not -1, and drawn ones."""
+        nothing = tf.zeros([tf.shape(given)[0], 0], tf.int32)
+        begun = self.begin(nothing, tf.zeros_like(limits), context)
+        banned = self.banned + tf.one_hot(0, self.banned.shape[0], -1e30, 0.0)  # no end before the end
+        return write(self._step(context), *begun, limits, Settings(*settings), banned=banned, given=given)
+
     def search(self, width: int, prompts, lengths, context, limits) -> Written:
         """Return the most probable continuations of up to ``limits`` [rows] ids, [rows, width, …]."""
         begun = self.begin(prompts, lengths, context)
@@ -86,6 +93,7 @@ def writer_function(model, name: str | tuple[str, int]) -> Callable:
         "distribution": (last, states, context),
         "next": (last, states, context, tf.TensorSpec([], tf.int32), *_SETTINGS),
         "write": (*begin, _ROWS, *_SETTINGS),
+        "fill": (prompts, _ROWS, context, *_SETTINGS),
     }
     method = getattr(writer, name)
     return graph(lambda *arguments: method(*arguments), *signatures[name])

@@ -420,6 +420,52 @@ class SequenceGenerator(WritingMixin, NextStepEstimator):
             return written
         return [self._told(ids, (), self._form) for ids in written]
 
+    def fill(
+        self,
+        X,
+        templates: Sequence[Sequence[str | None]],
+        *,
+        temperature: float = 1.0,
+        top_k: int = 0,
+        top_p: float = 1.0,
+        seed: int | None = None,
+    ) -> list[list[str]]:
+        """Write the tokens that templates leave open, each given all before it.
+
+        Parameters
+        ----------
+        X : list, array or None
+            What each sequence is of, as in `fit`.
+        templates : list of lists of str and None
+            For each sequence its tokens, None where one is to be drawn.
+        temperature, top_k, top_p, seed
+            As in `generate`.
+
+        Returns
+        -------
+        list of list of str
+            The templates, complete.
+        """
+        self._check_fitted()
+        if self._form != "tokens":
+            raise ParameterError(f"fill is for lists of tokens; this generator was fitted on {self._form}.")
+        templates = [list(template) for template in templates]
+        some = self.vocabulary_.words[0]
+        data = self._read([[some if t is None else t for t in template] for template in templates], name="templates")
+        contexts = self._context_rows(X, len(data), "X")
+        settings = self._settings(len(data), temperature, top_k, top_p, seed)
+        if not len(data):
+            return []
+        given, lengths = self._padded(data)
+        for row, template in zip(given, templates, strict=True):
+            row[[i for i, token in enumerate(template) if token is None]] = -1
+        written = self._function("fill")(given, lengths, contexts, *settings)
+        names = self._names()
+        return [
+            [names[i] if token is None else token for i, token in zip(ids, template, strict=False)]
+            for ids, template in zip(written.ids.numpy(), templates, strict=True)
+        ]
+
 
 def _listed(given, name: str):
     """Return contexts as something with a length, or say what was wrong with what came."""

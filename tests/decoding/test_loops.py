@@ -72,6 +72,26 @@ def test_banned_ids_are_never_chosen():
     assert 1 not in search(step, *start(50), limits, 4, banned=banned).ids.numpy()
 
 
+def test_what_is_given_stands_and_the_rest_is_drawn_after_it():
+    step, table = markov()
+    limits = tf.constant([6, 3])
+    given = tf.constant([[-1, 2, -1, 3, -1, -1], [1, -1, 2, 0, 0, 0]])
+    no_end = tf.constant([-1e30, 0.0, 0.0, 0.0])
+    written = write(step, *start(2), limits, settings(2), banned=no_end, given=given)
+    assert written.lengths.numpy().tolist() == [6, 3]
+    for row in range(2):
+        last, states = start(1)
+        for t in range(limits[row].numpy()):
+            logits, states = step(last, states)
+            drawn = sample(logits + no_end, uniform(tf.constant([row], tf.int64), t), *(v[:1] for v in settings(1)[1:]))
+            last = drawn if given[row, t] < 0 else given[row, t : t + 1]
+            assert written.ids[row, t] == last[0]
+        ids = written.ids[row, : limits[row]].numpy().tolist()
+        np.testing.assert_allclose(
+            written.log_probability[row], log_probability(table, ids, limits[row].numpy()), atol=1e-5
+        )
+
+
 @pytest.mark.parametrize("seed", range(5))
 def test_a_wide_beam_finds_what_exhaustive_search_finds(seed):
     step, table = markov(seed)

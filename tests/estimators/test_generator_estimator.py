@@ -142,3 +142,17 @@ def test_requests_that_cannot_be(names, scales):
         scales.generate([1], prompt=[np.ones((2, 4))])
     with pytest.raises(DataError, match="nothing to score"):
         names.score([], [])
+
+
+def test_what_a_template_leaves_open_is_written():
+    rows = [["a", "b", "c"], ["x", "y", "z"]] * 40
+    generator = SequenceGenerator(units=16, epochs=60, patience=None, learning_rate=0.02, random_state=0, verbose=0)
+    generator.fit(None, rows)
+    templates = [["x", None, None], [None, "b", None], ["a", "?", None], []]
+    filled = generator.fill(None, templates, temperature=0)
+    assert filled[0] == ["x", "y", "z"]
+    assert filled[1][1] == "b" and filled[1][0] in "ax"
+    assert filled[2][:2] == ["a", "?"] and filled[3] == []
+    assert generator.fill(None, templates[:1], seed=3) == generator.fill(None, templates * 2, seed=3)[:1]
+    with pytest.raises(ParameterError, match="fill is for lists of tokens"):
+        SequenceGenerator(units=4, epochs=1, verbose=0).fit(None, ["ab", "ba"] * 5).fill(None, [[None]])
