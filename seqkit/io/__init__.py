@@ -3,7 +3,7 @@
 from seqkit.io.conll import iter_conll, read_conll, write_conll
 from seqkit.io.conllu import iter_conllu, read_conllu, write_conllu
 from seqkit.io.jsonl import iter_spans, read_jsonl_tagged, read_spans, spans_to_tags, tags_to_spans, write_spans
-from seqkit.io.lines import read_lines, write_whole
+from seqkit.io.lines import read_lines, write_bytes, write_whole
 from seqkit.io.tables import TableRow, iter_table, read_class_folders, read_table
 from seqkit.io.trees import Tree, format_tree, iter_trees, parse_tree, read_trees
 
@@ -27,6 +27,7 @@ __all__ = [
     "read_trees",
     "spans_to_tags",
     "tags_to_spans",
+    "write_bytes",
     "write_conll",
     "write_conllu",
     "write_spans",

@@ -135,16 +135,54 @@ def write_whole(target: Source, encoding: str = "utf-8") -> Iterator[IO[str]]:
         yield sys.stdout
         sys.stdout.flush()
         return
-    path = Path(os.path.realpath(target))  # through a link: the link stays, its target is replaced
-    if path.exists() and not stat.S_ISREG(path.stat().st_mode):
+    path = _real(target)
+    if _is_special(path):
         with open(path, "w", encoding=encoding, newline="\n") as stream:
             yield stream
         return
+    opener = gzip.open if path.suffix == ".gz" else open
+    with _replacing(path) as temporary, opener(temporary, "wt", encoding=encoding, newline="\n") as stream:
+        yield stream
+
+
+def write_bytes(target: str | os.PathLike, data: bytes) -> None:
+    """Write a file of bytes that appears under its name only once it is complete; see `write_whole`.
+
+    Parameters
+    ----------
+    target : str or path
+        With an exception nothing is left, and an older file stays as it was. ``"-"`` is standard output; devices and
+        pipes are written directly. Nothing is compressed.
+    data : bytes
+        The whole content.
+    """
+    if os.fspath(target) == "-":
+        sys.stdout.buffer.write(data)
+        sys.stdout.buffer.flush()
+        return
+    path = _real(target)
+    if _is_special(path):
+        path.write_bytes(data)
+        return
+    with _replacing(path) as temporary:
+        temporary.write_bytes(data)
+
+
+def _real(target: str | os.PathLike) -> Path:
+    return Path(os.path.realpath(target))  # through a link: the link stays, its target is replaced
+
+
+def _is_special(path: Path) -> bool:
+    """Whether it is a device or a pipe, which cannot be replaced."""
+    return path.exists() and not stat.S_ISREG(path.stat().st_mode)
+
+
+@contextmanager
+def _replacing(path: Path) -> Iterator[Path]:
+    """A temporary name beside `path`, renamed to it unless an exception comes."""
     temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
     try:
-        opener = gzip.open if path.suffix == ".gz" else open
-        with opener(temporary, "wt", encoding=encoding, newline="\n") as stream:
-            yield stream
+        yield temporary
         with suppress(FileNotFoundError):
             shutil.copymode(path, temporary)
         os.replace(temporary, path)
