@@ -28,6 +28,7 @@ _SUBPACKAGES = (
     "cells",
     "layers",
     "models",
+    "music",
     "decoding",
     "metrics",
     "training",

@@ -18,6 +18,7 @@ import json
 import os
 import shutil
 import zipfile
+from collections.abc import Mapping
 from pathlib import Path
 
 import numpy as np
@@ -30,8 +31,8 @@ _PAIRS = "(key, value) pairs"
 _DAMAGE = (EOFError, zipfile.BadZipFile, RecursionError, NotImplementedError, MemoryError)
 
 
-def save(estimator, folder: str | os.PathLike) -> Path:
-    """Write a fitted estimator; see `BaseSequenceEstimator.save`."""
+def save(estimator, folder: str | os.PathLike, extra: Mapping[str, bytes] | None = None) -> Path:
+    """Write a fitted estimator, and files of other names beside its own; see `BaseSequenceEstimator.save`."""
     folder = Path(folder)
     if folder.is_file() or (folder.is_dir() and not (folder / "config.json").exists() and any(folder.iterdir())):
         raise ModelFileError(f"{folder} exists and holds something else than a saved estimator. Choose another folder.")
@@ -55,6 +56,8 @@ def save(estimator, folder: str | os.PathLike) -> Path:
         _write_json(temporary / "labels.json", None if classes is None else encode_labels(classes))
         _write_json(temporary / "manifest.json", manifest(estimator))
         np.savez(temporary / "weights.npz", **weights)
+        for name, content in (extra or {}).items():
+            (temporary / name).write_bytes(content)
         _replace(temporary, folder)
     finally:
         shutil.rmtree(temporary, ignore_errors=True)

@@ -1,0 +1,368 @@
+"""Learns from scores, and writes new ones."""
+
+from __future__ import annotations
+
+import io
+import json
+import os
+from collections.abc import Iterable, Sequence
+from dataclasses import asdict
+from pathlib import Path
+from typing import TYPE_CHECKING, NamedTuple
+
+import numpy as np
+
+from seqkit.errors import DataError, ModelFileError, ParameterError
+from seqkit.music.copying import TrainingRuns
+from seqkit.music.notes import bar_lines, first_bars, lines_of
+from seqkit.music.reading import Dropped, Piece
+from seqkit.music.representation import Representation, make_representation
+from seqkit.music.statistics import MusicStatistics, music_statistics
+
+if TYPE_CHECKING:
+    import symusic
+
+_FILE, _RUNS = "music.json", "training.npz"
+_SHIFTS = [shift for shift in range(-5, 7) if shift]
+
+
+class Evaluation(NamedTuple):
+    """How probable pieces are to a composer."""
+
+    loss: float  # -log p of an item given those before it, mean, in nats
+    items: int
+    dropped: list[Dropped]
+
+
+class Composer:
+    """Learn from scores in some representation, and write new ones: a `SequenceGenerator` that knows music.
+
+    Parameters
+    ----------
+    representation : str or Representation, default="melody"
+        "melody", "roll", "chorale", "events", or one of `seqkit.music.make_representation`.
+    transpose : bool, default=True
+        Whether each piece is learned from in all twelve keys, so far as its notes stay between the lowest and the
+        highest one of the training pieces (of each voice, in chorales).
+    **parameters
+        Parameters of `seqkit.SequenceGenerator`.
+
+    Attributes
+    ----------
+    generator_ : seqkit.SequenceGenerator
+        The network.
+    kept_ : list of str
+        Names of the pieces that were learned from.
+    dropped_ : list of Dropped
+        Those that were not, with reasons.
+    statistics_ : MusicStatistics
+        What the training pieces are like, in this representation.
+    runs_ : TrainingRuns
+        The training pieces' lines, to find what is copied.
+    tempo_ : float
+        Median of the first tempos of the training pieces, in quarters in a minute.
+
+    Examples
+    --------
+    >>> from seqkit.music import Composer, read_music, write_midi
+    >>> pieces = read_music("tunes").pieces  # doctest: +SKIP
+    >>> composer = Composer("melody", units=128, random_state=0).fit(pieces)  # doctest: +SKIP
+    >>> write_midi(composer.generate(seed=1)[0], "new.mid")  # doctest: +SKIP
+    """
+
+    def __init__(self, representation: str | Representation = "melody", *, transpose: bool = True, **parameters):
+        if not isinstance(representation, Representation):
+            representation = make_representation(representation)
+        self.representation = representation
+        self.transpose = transpose
+        self.parameters = parameters
+
+    def fit(self, pieces: Iterable[Piece], validation: Iterable[Piece] | None = None) -> Composer:
+        """Learn from pieces.
+
+        Parameters
+        ----------
+        pieces : iterable of Piece
+            See `seqkit.music.read_music`. Where they have styles, what is written can be asked for in one.
+        validation : iterable of Piece, optional
+            What judges each pass. By default a share of the pieces (``validation_fraction``), in their own keys.
+
+        Returns
+        -------
+        self
+        """
+        from seqkit import SequenceGenerator
+
+        generator = SequenceGenerator(**self.parameters)
+        kept, encoded, self.dropped_ = self._encoded(pieces)
+        if not kept:
+            raise DataError(f"No piece can be learned from: {_told(self.dropped_)}.")
+        if validation is None:
+            train, held = _parted(len(kept), generator.validation_fraction, generator.random_state)
+            held_pieces, held_items = [kept[i] for i in held], [encoded[i] for i in held]
+            kept, encoded = [kept[i] for i in train], [encoded[i] for i in train]
+        else:
+            held_pieces, held_items, dropped = self._encoded(validation)
+            self.dropped_ += dropped
+        items, styles = list(encoded), [piece.style for piece in kept]
+        if self.transpose:
+            ranges = [self._ranges(piece.score) for piece in kept]
+            low, high = np.min([r[:, 0] for r in ranges], 0), np.max([r[:, 1] for r in ranges], 0)
+            for piece, own in zip(kept, ranges, strict=True):
+                for shift in _SHIFTS:
+                    if (own[:, 0] + shift >= low).all() and (own[:, 1] + shift <= high).all():
+                        items.append(self.representation.encode(piece.score.shift_pitch(shift)))
+                        styles.append(piece.style)
+        with_styles = any(style is not None for style in styles)
+        held = None
+        if held_items:
+            held = ([piece.style for piece in held_pieces] if with_styles else None, held_items)
+        self.generator_ = generator.fit(styles if with_styles else None, items, validation_data=held)
+        self.kept_ = [piece.name for piece in kept]
+        self.tempo_ = float(np.median([p.score.tempos[0].qpm if len(p.score.tempos) else 100.0 for p in kept]))
+        read = [self.representation.decode(item) for item in encoded]  # what there is to learn from
+        self.statistics_ = music_statistics(read)
+        self.runs_ = TrainingRuns.of(read, self.kept_)
+        return self
+
+    def _encoded(self, pieces: Iterable[Piece]) -> tuple[list[Piece], list, list[Dropped]]:
+        """Return the pieces that the representation can read, their items, and the others with reasons."""
+        kept, items, dropped = [], [], []
+        for piece in pieces:
+            try:
+                items.append(self.representation.encode(piece.score))
+                kept.append(piece)
+            except DataError as error:
+                dropped.append(Dropped(piece.name, str(error)))
+        return kept, items, dropped
+
+    def _ranges(self, score: symusic.Score) -> np.ndarray:
+        """Return the lowest and the highest pitch, int [1, 2], or [4, 2] for chorales: of each voice."""
+        lines = lines_of(score, self.representation.steps_per_quarter)
+        ranges = np.array([(line.pitches.min(), line.pitches.max()) for line in lines])
+        if self.representation.name == "chorale":
+            return ranges[np.argsort([-line.pitches.mean() for line in lines], kind="stable")]
+        return np.array([[ranges[:, 0].min(), ranges[:, 1].max()]])
+
+    # Judging
+
+    def evaluate(self, pieces: Iterable[Piece]) -> Evaluation:
+        """Return how probable pieces are.
+
+        Parameters
+        ----------
+        pieces : iterable of Piece
+            In the styles that were learned, if any.
+        """
+        self._check_fitted()
+        kept, items, dropped = self._encoded(pieces)
+        if not kept:
+            raise DataError(f"No piece can be read: {_told(dropped)}.")
+        found = self.generator_.log_probability(self._contexts(kept), items, per_item=True)
+        return Evaluation(-float(np.concatenate(found).mean()), sum(map(len, found)), dropped)
+
+    def _contexts(self, pieces: Sequence[Piece]):
+        return [piece.style for piece in pieces] if self.generator_.context_kind_ == "styles" else None
+
+    # Writing
+
+    def generate(
+        self,
+        count: int = 1,
+        *,
+        style: str | None = None,
+        bars: int | None = None,
+        begin: symusic.Score | None = None,
+        temperature: float = 1.0,
+        top_p: float = 1.0,
+        seed: int | None = None,
+        tempo: float | None = None,
+    ) -> list[symusic.Score]:
+        """Write scores.
+
+        Parameters
+        ----------
+        count : int
+            How many.
+        style : str or None
+            The style of all, one of ``generator_.styles_``; needed where pieces had styles.
+        bars : int or None
+            Most bars, those of ``begin`` not counted. None: as long as it wants, at most as long as the longest
+            training piece.
+        begin : symusic.Score or None
+            How each is to begin; it stands at the beginning of what is returned, in this representation.
+        temperature, top_p : float
+            See `SequenceGenerator.generate`.
+        seed : int or None
+            Of the first; the next ones have one more each. None: by chance.
+        tempo : float or None
+            Quarters in a minute. None: that of ``begin``, or `tempo_`; performances write their own.
+
+        Returns
+        -------
+        list of symusic.Score
+        """
+        self._check_fitted()
+        if not isinstance(count, int) or count < 1:
+            raise ParameterError(f"count={count!r} must be a whole number of at least 1.")
+        if bars is not None and (not isinstance(bars, int) or bars < 1):
+            raise ParameterError(f"bars={bars!r} must be a whole number of at least 1, or None.")
+        prompt = [] if begin is None else self.representation.encode(begin)
+        before = 0 if begin is None else len(bar_lines(self.representation.decode(prompt))) - 1
+        tempo = tempo or (begin.tempos[0].qpm if begin is not None and len(begin.tempos) else self.tempo_)
+        length = self.generator_.longest_ if bars is None else self._length(bars)
+        written = self.generator_.generate(
+            self._asked(style, count),
+            length,
+            prompt=None if begin is None else [prompt] * count,
+            temperature=temperature,
+            top_p=top_p,
+            seed=seed,
+        )
+        scores = []
+        for items in written:
+            whole = np.concatenate([prompt, items]) if len(prompt) and not isinstance(items, list) else items
+            whole = [*prompt, *items] if isinstance(items, list) else whole
+            score = self.representation.decode(whole, tempo)
+            scores.append(score if bars is None else first_bars(score, before + bars))
+        return scores
+
+    def _asked(self, style, count: int):
+        """Return the contexts of so many pieces in a style."""
+        if self.generator_.context_kind_ == "styles":
+            known = self.generator_.styles_.tolist()
+            if style not in known:
+                raise ParameterError(f"style={style!r} must be one of {', '.join(map(repr, known))}.")
+            return [style] * count
+        if style is not None:
+            raise ParameterError(f"style={style!r}: this composer learned from pieces without styles.")
+        return count
+
+    def _length(self, bars: int) -> int:
+        """Return how many items so many bars have at most, the longest bar having six quarters."""
+        steps = bars * 6 * self.representation.steps_per_quarter
+        return steps + 1 if self.representation.name != "chorale" else 4 * steps + 1
+
+    def harmonize(
+        self,
+        melody: symusic.Score,
+        count: int = 1,
+        *,
+        candidates: int = 8,
+        temperature: float = 0.7,
+        top_p: float = 1.0,
+        seed: int | None = None,
+        style: str | None = None,
+    ) -> list[symusic.Score]:
+        """Write alto, tenor and bass to a soprano; for composers of chorales.
+
+        Parameters
+        ----------
+        melody : symusic.Score
+            The top line of its highest track is the soprano.
+        count : int
+            How many harmonizations.
+        candidates : int
+            How many are written for each, of which the most probable one is returned.
+        temperature, top_p, seed, style
+            As in `generate`; each candidate has a seed of its own.
+
+        Returns
+        -------
+        list of symusic.Score
+        """
+        self._check_fitted()
+        if self.representation.name != "chorale":
+            raise ParameterError(
+                f"harmonize is for composers of chorales; this one writes in the representation "
+                f"{self.representation.name!r}."
+            )
+        template, total = self.representation.template(melody), count * candidates
+        asked = self._asked(style, total)
+        contexts = None if isinstance(asked, int) else asked
+        filled = self.generator_.fill(contexts, [template] * total, temperature=temperature, top_p=top_p, seed=seed)
+        scores = self.generator_.log_probability(contexts, filled).reshape(count, candidates)
+        best = scores.argmax(1) + np.arange(count) * candidates
+        tempo = melody.tempos[0].qpm if len(melody.tempos) else self.tempo_
+        return [self.representation.decode(filled[i], tempo) for i in best]
+
+    # Files
+
+    def save(self, folder: str | os.PathLike) -> Path:
+        """Save as a folder of JSON and arrays, which `load` and `seqkit.load` read (the latter as the network alone).
+
+        Parameters
+        ----------
+        folder : str or os.PathLike
+            Is made, or replaced if it holds a saved model.
+        """
+        from seqkit.estimators.persistence import save
+
+        self._check_fitted()
+        about = {
+            "representation": self.representation.settings(),
+            "transpose": self.transpose,
+            "tempo": self.tempo_,
+            "kept": self.kept_,
+            "dropped": [[piece.name, piece.reason] for piece in self.dropped_],
+            "statistics": asdict(self.statistics_),
+        }
+        arrays = io.BytesIO()
+        np.savez_compressed(arrays, **self.runs_.to_arrays())
+        return save(
+            self.generator_,
+            folder,
+            {_FILE: json.dumps(about, ensure_ascii=False, indent=1).encode(), _RUNS: arrays.getvalue()},
+        )
+
+    @classmethod
+    def load(cls, folder: str | os.PathLike) -> Composer:
+        """Load what `save` wrote. Runs no code from the folder.
+
+        Parameters
+        ----------
+        folder : str or os.PathLike
+            The folder.
+        """
+        from seqkit import SequenceGenerator
+
+        folder = Path(folder)
+        generator = SequenceGenerator.load(folder)
+        if not (folder / _FILE).is_file():
+            raise ModelFileError(f"{folder} holds a SequenceGenerator that was not saved by a Composer: no {_FILE}.")
+        try:
+            about = json.loads((folder / _FILE).read_text(encoding="utf-8"))
+            composer = cls(make_representation(**about["representation"]), transpose=about["transpose"])
+            composer.parameters = generator.get_params()
+            composer.tempo_, composer.kept_ = float(about["tempo"]), list(about["kept"])
+            composer.dropped_ = [Dropped(*piece) for piece in about["dropped"]]
+            statistics = {k: tuple(v) if isinstance(v, list) else v for k, v in about["statistics"].items()}
+            composer.statistics_ = MusicStatistics(**statistics)
+            with np.load(folder / _RUNS, allow_pickle=False) as arrays:
+                composer.runs_ = TrainingRuns.from_arrays(dict(arrays))
+        except (LookupError, TypeError, ValueError, AttributeError, OSError, EOFError) as error:
+            raise ModelFileError(f"{folder} is damaged: {type(error).__name__}: {error}. Save it again.") from error
+        composer.generator_ = generator
+        return composer
+
+    def export(self, root: str | os.PathLike) -> Path:
+        """Export the network for TensorFlow Serving, see `SequenceGenerator.export`; scores stay outside."""
+        self._check_fitted()
+        return self.generator_.export(root)
+
+    def _check_fitted(self) -> None:
+        if not hasattr(self, "generator_"):
+            raise ParameterError("This Composer is not fitted yet. Call fit first, or load one.")
+
+
+def _parted(count: int, share: float | None, random_state) -> tuple[np.ndarray, np.ndarray]:
+    """Return the pieces to learn from and those held out; at least one each, unless there is but one."""
+    from sklearn.utils import check_random_state
+
+    held = min(max(1, round(count * share)), count - 1) if share else 0
+    order = check_random_state(random_state).permutation(count)
+    return np.sort(order[held:]), np.sort(order[:held])
+
+
+def _told(dropped: Sequence[Dropped]) -> str:
+    return "; ".join(f"{piece.name}: {piece.reason}" for piece in dropped[:3]) or "there are none"

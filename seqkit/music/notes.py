@@ -1,0 +1,146 @@
+"""Notes on a grid: the form between scores and what a network reads."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from typing import TYPE_CHECKING, NamedTuple
+
+import numpy as np
+
+from seqkit.errors import DataError, require
+
+if TYPE_CHECKING:
+    import symusic
+
+#: Ticks to a quarter in the scores that are made here.
+TICKS = 480
+_WHY = "Music"
+
+
+class Line(NamedTuple):
+    """The notes of one voice or instrument, on a grid; arrays of one length."""
+
+    starts: np.ndarray
+    ends: np.ndarray
+    pitches: np.ndarray
+    name: str = ""
+
+    def sorted(self) -> Line:
+        """Return the notes in the order of their starts, those of one start from low to high."""
+        order = np.lexsort((self.pitches, self.starts))
+        return Line(self.starts[order], self.ends[order], self.pitches[order], self.name)
+
+
+class Change(NamedTuple):
+    """A time signature, from a grid step on."""
+
+    step: int
+    numerator: int
+    denominator: int
+
+
+def lines_of(score: symusic.Score, steps_per_quarter: int) -> list[Line]:
+    """Return the notes of each track that has some, drums left out, on a grid.
+
+    Parameters
+    ----------
+    score : symusic.Score
+        The score, in ticks.
+    steps_per_quarter : int
+        Grid steps to a quarter. Starts and ends go to the nearest step; a note lasts one step at least.
+
+    Returns
+    -------
+    list of Line
+    """
+    lines, ratio = [], steps_per_quarter / score.ticks_per_quarter
+    for track in score.tracks:
+        if track.is_drum or not len(track.notes):
+            continue
+        notes = track.notes.numpy()
+        starts = np.floor(notes["time"] * ratio + 0.5).astype(np.int64)
+        ends = np.floor((notes["time"].astype(np.int64) + notes["duration"]) * ratio + 0.5).astype(np.int64)
+        pitches = notes["pitch"].astype(np.int64)
+        lines.append(Line(starts, np.maximum(ends, starts + 1), pitches, track.name).sorted())
+    if not lines:
+        raise DataError("has no notes (drums are left out)")
+    return lines
+
+
+def meters_of(score: symusic.Score, steps_per_quarter: int) -> list[Change]:
+    """Return the time signatures in order, one at step 0 at least (4/4 where the score does not say)."""
+    found: dict[int, Change] = {}
+    for signature in sorted(score.time_signatures, key=lambda s: s.time):
+        step = round(signature.time * steps_per_quarter / score.ticks_per_quarter)
+        found[step] = Change(step, signature.numerator, signature.denominator)
+    if 0 not in found:
+        found[0] = Change(0, 4, 4)
+    changes: list[Change] = []
+    for step in sorted(found):
+        if not changes or found[step][1:] != changes[-1][1:]:
+            changes.append(found[step])
+    return changes
+
+
+def top_line(line: Line) -> Line:
+    """Return the highest note of each start, cut where the next one starts."""
+    line = line.sorted()
+    last = np.append(line.starts[1:] != line.starts[:-1], True)
+    starts, ends, pitches = (values[last] for values in line[:3])
+    ends[:-1] = np.minimum(ends[:-1], starts[1:])
+    return Line(starts, ends, pitches, line.name)
+
+
+def make_score(
+    lines: Iterable[Line], steps_per_quarter: int, meters: Sequence[Change] = (), tempo: float = 100.0
+) -> symusic.Score:
+    """Return a score of lines, a track each.
+
+    Parameters
+    ----------
+    lines : iterable of Line
+        The notes.
+    steps_per_quarter : int
+        Grid steps to a quarter; divides 480.
+    meters : sequence of Change
+        Time signatures; 4/4 where there is none.
+    tempo : float
+        Quarters in a minute.
+
+    Returns
+    -------
+    symusic.Score
+    """
+    symusic = require("symusic", extra="music", why=_WHY)
+    score, ticks = symusic.Score(TICKS), TICKS // steps_per_quarter
+    score.tempos.append(symusic.Tempo(time=0, qpm=float(tempo)))
+    for step, numerator, denominator in meters or [Change(0, 4, 4)]:
+        score.time_signatures.append(symusic.TimeSignature(step * ticks, numerator, denominator))
+    for line in lines:
+        track = symusic.Track(name=line.name, program=0, is_drum=False)
+        for start, end, pitch in zip(*(values.tolist() for values in line.sorted()[:3]), strict=True):
+            track.notes.append(symusic.Note(start * ticks, (end - start) * ticks, pitch, 80))
+        score.tracks.append(track)
+    return score
+
+
+def bar_lines(score: symusic.Score) -> list[int]:
+    """Return the times in ticks at which bars begin, and that at which the last one with notes ends."""
+    changes, times, end = meters_of(score, score.ticks_per_quarter), [0], score.end()
+    while times[-1] < end:
+        _, numerator, denominator = [change for change in changes if change.step <= times[-1]][-1]
+        times.append(times[-1] + score.ticks_per_quarter * 4 * numerator // denominator)
+    return times
+
+
+def first_bars(score: symusic.Score, bars: int) -> symusic.Score:
+    """Return the first bars of a score; notes that last longer are cut there."""
+    times = bar_lines(score)
+    if bars >= len(times) - 1:
+        return score
+    cut = score.clip(0, times[bars], clip_end=False)
+    for track in cut.tracks:
+        notes = track.notes.numpy()
+        notes["duration"] = np.minimum(notes["duration"], times[bars] - notes["time"])
+        track.notes = type(track.notes).from_numpy(*(notes[k] for k in ("time", "duration", "pitch", "velocity")))
+    return cut
