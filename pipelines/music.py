@@ -85,7 +85,8 @@ def train(
         _write_report(report, composer.kept_, dropped)
     composer.save(output)
     screen = console()
-    screen.print(f"{len(composer.kept_):,} pieces learned from, {len(dropped):,} dropped" + ":" * bool(dropped))
+    held_out = f" ({len(composer.held_out_):,} of them to judge each pass)" if composer.held_out_ else ""
+    screen.print(f"{len(composer.kept_):,} pieces kept{held_out}, {len(dropped):,} dropped" + ":" * bool(dropped))
     for piece in dropped[:_DROPPED_SHOWN]:
         screen.print(f"  {piece.name}: {piece.reason}", soft_wrap=True)
     if len(dropped) > _DROPPED_SHOWN:

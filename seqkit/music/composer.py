@@ -52,9 +52,11 @@ class Composer:
     generator_ : seqkit.SequenceGenerator
         The network.
     kept_ : list of str
-        Names of the pieces that were learned from.
+        Names of the pieces that could be read.
+    held_out_ : list of str
+        Those of them that were not learned from, but judged each pass.
     dropped_ : list of Dropped
-        Those that were not, with reasons.
+        The pieces that could not be read, with reasons.
     statistics_ : MusicStatistics
         What the training pieces are like, in this representation.
     runs_ : TrainingRuns
@@ -95,6 +97,7 @@ class Composer:
 
         generator = SequenceGenerator(**self.parameters)
         kept, encoded, self.dropped_ = self._encoded(pieces)
+        self.kept_ = [piece.name for piece in kept]
         if not kept:
             raise DataError(f"No piece can be learned from: {_told(self.dropped_)}.")
         if validation is None:
@@ -118,11 +121,11 @@ class Composer:
         if held_items:
             held = ([piece.style for piece in held_pieces] if with_styles else None, held_items)
         self.generator_ = generator.fit(styles if with_styles else None, items, validation_data=held)
-        self.kept_ = [piece.name for piece in kept]
+        self.held_out_ = [piece.name for piece in held_pieces] if validation is None else []
         self.tempo_ = float(np.median([p.score.tempos[0].qpm if len(p.score.tempos) else 100.0 for p in kept]))
         read = [self.representation.decode(item) for item in encoded]  # what there is to learn from
         self.statistics_ = music_statistics(read)
-        self.runs_ = TrainingRuns.of(read, self.kept_)
+        self.runs_ = TrainingRuns.of(read, [piece.name for piece in kept])
         return self
 
     def _encoded(self, pieces: Iterable[Piece]) -> tuple[list[Piece], list, list[Dropped]]:
@@ -304,6 +307,7 @@ class Composer:
             "transpose": self.transpose,
             "tempo": self.tempo_,
             "kept": self.kept_,
+            "held_out": self.held_out_,
             "dropped": [[piece.name, piece.reason] for piece in self.dropped_],
             "statistics": asdict(self.statistics_),
         }
@@ -334,7 +338,8 @@ class Composer:
             about = json.loads((folder / _FILE).read_text(encoding="utf-8"))
             composer = cls(make_representation(**about["representation"]), transpose=about["transpose"])
             composer.parameters = generator.get_params()
-            composer.tempo_, composer.kept_ = float(about["tempo"]), list(about["kept"])
+            composer.tempo_ = float(about["tempo"])
+            composer.kept_, composer.held_out_ = list(about["kept"]), list(about["held_out"])
             composer.dropped_ = [Dropped(*piece) for piece in about["dropped"]]
             statistics = {k: tuple(v) if isinstance(v, list) else v for k, v in about["statistics"].items()}
             composer.statistics_ = MusicStatistics(**statistics)

@@ -86,7 +86,11 @@ def read_kern(text: str) -> list[symusic.Score]:
 
 
 def read_abc(text: str) -> symusic.Score:
-    """Read one ABC tune; the score is as that of `read_musicxml`. For a book see `split_tunes`."""
+    """Read one ABC tune; the score is as that of `read_musicxml`, but all notes are of one loudness.
+
+    Where a chord is tied to the next one, both are struck: music21 does not read these ties. A book of tunes is to be
+    cut by `seqkit.music.tunes.split_tunes` before.
+    """
     with _quiet_music21():
         from music21.converter.subConverters import ConverterABC
 

@@ -27,7 +27,7 @@ def split_tunes(text: str) -> list[str]:
 
     A tune begins with its number (``X:``). Cut this way, a tune that cannot be read does not take the others with it.
     """
-    before, *tunes = re.split(r"^(?=X:)", "\n".join(text.splitlines()), flags=re.MULTILINE)
+    before, *tunes = re.split(r"^(?=X:)", re.sub(r"\r\n?", "\n", text), flags=re.MULTILINE)
     if not tunes:
         return [before]
     fields = "".join(f"{line}\n" for line in before.split("\n") if _FIELD.match(line) or line.startswith("%%"))
@@ -63,9 +63,9 @@ def plain_tune(tune: str) -> str:
             in_head = False
             voices[voice].append(music.replace("x", "z"))
             singing.add(voice)
-    parts = [
-        voices[name] if name not in singing else [f"V:{number}", *voices[name]] for number, name in enumerate(voices)
-    ]
-    if len(singing) < 2:
-        parts = list(voices.values())
+    if not any(line[0] in "LM" for line in head):
+        head.insert(1, "L:1/8")  # what the standard says; music21 has nothing to go by then
+    parts = list(voices.values())
+    if len(singing) > 1:
+        parts = [[f"V:{n}", *lines] if name in singing else lines for n, (name, lines) in enumerate(voices.items(), 1)]
     return "\n".join([*head, *(line for part in parts for line in part), ""])

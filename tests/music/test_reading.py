@@ -313,15 +313,6 @@ def test_an_abc_tune(tmp_path):
     assert notes(third.score.tracks[0]) == [(480 * i, 480, pitch) for i, pitch in enumerate((60, 62, 64, 65, 67, 69))]
 
 
-@pytest.mark.parametrize(
-    "body", ["A>B", "A>.B", 'A>"4".B', "A>(vB", "(A>)B", "(.A)>B", "A>{g}B", "A> B", "A`>`B", "A>!f!B", "A>~B % x>.y"]
-)
-def test_dotted_pairs_of_abc(tmp_path, body):
-    (tmp_path / "a.abc").write_text(f"X:1\nM:2/4\nL:1/8\nK:C\n{body}\n[K:G](3(c)d.f\n")
-    expected = [(0, 360, 69), (360, 120, 71), (480, 160, 72), (640, 160, 74), (800, 160, 78)]
-    assert notes(read_score(tmp_path / "a.abc").tracks[0]) == expected
-
-
 def test_a_kern_file(tmp_path):
     path = tmp_path / "a.krn"
     path.write_text(KERN)
