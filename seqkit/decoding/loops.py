@@ -95,7 +95,7 @@ def write_frames(model, context, frames, states, limits, settings: Settings) -> 
         frames = model.draw(outputs, chances[:, :keys], settings.temperature)
         scores = -model.losses(outputs, frames)
         goes = tf.ones([rows], tf.bool)
-        if model.config["halts"]:
+        if model.config["halting"] == "bernoulli":
             logits = model.halt_logits(outputs)
             goes = tf.where(cold, logits <= 0, chances[:, keys] >= tf.sigmoid(logits))
             scores -= tf.nn.sigmoid_cross_entropy_with_logits(1.0 - tf.cast(goes, tf.float32), logits)

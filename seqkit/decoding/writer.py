@@ -13,6 +13,7 @@ from seqkit.text.features import UNKNOWN
 
 _ROWS = tf.TensorSpec([None], tf.int32)
 _SHARES = tf.TensorSpec([None], tf.float32)
+_LENGTH_STEP = 2**31 - 2  # of the numbers drawn by chance, the one for the length; frames never come so far
 _SETTINGS = (tf.TensorSpec([None], tf.int64), _SHARES, _ROWS, _SHARES)
 
 
@@ -61,7 +62,14 @@ class Writer:
         """Draw up to ``limits`` [rows] items."""
         begun, settings = self.begin(prompts, lengths, context), Settings(*settings)
         if self.model.config["keys"]:
-            return write_frames(self.model, context, *begun, limits, settings)
+            if self.model.config["halting"] != "length":
+                return write_frames(self.model, context, *begun, limits, settings)
+            whole = self.model.length_head.draw(context, uniform(settings.seeds, _LENGTH_STEP), settings.temperature)
+            limits = tf.minimum(limits, tf.maximum(whole - lengths, 0))
+            written = write_frames(self.model, context, *begun, limits, settings)
+            return written._replace(
+                log_probability=written.log_probability - self.model.length_head.losses(whole, context)
+            )
         return write(self._step(context), *begun, limits, settings, banned=self.banned)
 
     def fill(self, given, limits, context, *settings) -> Written:

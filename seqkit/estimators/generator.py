@@ -39,9 +39,10 @@ class SequenceGenerator(WritingMixin, NextStepEstimator):
         high, each given those below it, or "bernoulli", each for itself, in a Jordan network.
     head_units : int, default=128
         Hidden units of "nade".
-    halting : {"auto", "bernoulli", None}, default="auto"
-        How a sequence of frames ends: by a chance that the network gives at each step, or only by the length asked for
-        (None). "auto": by that chance. Tokens end by a token of their own, ``<EOS>``.
+    halting : {"auto", "bernoulli", "length", None}, default="auto"
+        How a sequence of frames ends: by a chance that the network gives at each step, at a length that it predicts
+        from the context, or only at the length asked for (None). "auto": by that chance. Tokens end by a token of
+        their own, ``<EOS>``.
     word_dim : int or None, default=64
         Size of the learned vectors of tokens. None: tokens come in as vectors of one 1 (one-hot).
     tied : bool, default=False
@@ -124,7 +125,7 @@ class SequenceGenerator(WritingMixin, NextStepEstimator):
         "context_as": [StrOptions({"input", "state", "both"})],
         "head": [StrOptions({"auto", "softmax", "bernoulli", "nade"})],
         "head_units": [Interval(Integral, 1, None, closed="left")],
-        "halting": [StrOptions({"auto", "bernoulli"}), None],
+        "halting": [StrOptions({"auto", "bernoulli", "length"}), None],
     }
     _builder = "build_generator"
     _plain_state = (*NextStepEstimator._plain_state, "context_kind_", "keys_", "longest_", "_context_dim", "_form")
@@ -307,8 +308,8 @@ class SequenceGenerator(WritingMixin, NextStepEstimator):
         if head == "softmax":
             raise ParameterError("head='softmax' is for tokens; frames have 'bernoulli' or 'nade'.")
         self.__dict__.pop("vocabulary_", None)
-        halts = self.halting is not None
-        return options | dict(keys=self.keys_, head=head, head_units=int(self.head_units), halts=halts)
+        halting = "bernoulli" if self.halting == "auto" else self.halting
+        return options | dict(keys=self.keys_, head=head, head_units=int(self.head_units), halting=halting)
 
     def _items(self, data):
         if data.vectors is None:
@@ -332,7 +333,8 @@ class SequenceGenerator(WritingMixin, NextStepEstimator):
         -------
         ndarray of shape (n,), or list of ndarray
             Natural logarithms. Per item: for each sequence of tokens an array (length + 1,), the last for its end; of
-            frames (length,), each with the chance that the sequence ends there, or does not.
+            frames (length,), each with the chance that the sequence ends there, or does not; or the last one with that
+            of the length.
         """
         self._check_fitted()
         data = self._read(y)

@@ -23,8 +23,9 @@ def build_generator(vocabulary_size: int = 0, **options) -> NextStep:
         Size of the vector that a sequence is of; 0: none.
     context_as : {"input", "state", "both"}, default="both"
         Whether the context comes in at each step, makes the initial state, or both.
-    halts : bool, default=False
-        Whether at each step the network also says if the sequence ends after the item to come.
+    halting : {"bernoulli", "length", None}, default=None
+        Whether the network says how sequences of frames end: by a chance at each step that the item to come is the
+        last one, or by the distribution of the length, given the context (`seqkit.layers.length_head.LengthHead`).
     cell, units, layers, activation, word_dim, tied, dropout, recurrent_dropout, initial_state, seed
         As in `build_language_model`. ``word_dim`` and ``tied`` are for ids.
 

@@ -11,6 +11,7 @@ from seqkit.cells.jordan import JordanCell
 from seqkit.errors import DataError, ParameterError
 from seqkit.layers.dropout import SequenceDropout
 from seqkit.layers.frame_heads import BernoulliHead, NadeHead, draw_keys
+from seqkit.layers.length_head import LengthHead
 from seqkit.layers.recurrent import Recurrent, RecurrentStack
 from seqkit.layers.softmax import cross_entropy, sampled_cross_entropy
 from seqkit.models.own_loss import OwnLossModel, check_choice, is_integer
@@ -34,7 +35,7 @@ class NextStep(OwnLossModel):
     brings = "loss, over real steps"
     cells = CELL_NAMES
     integers = {"units": 1, "layers": 1, "word_dim": 1, "head_units": 1, "context_dim": 0, "keys": 0}  # noqa: RUF012
-    may_be_none = ("seed", "word_dim")
+    may_be_none = ("seed", "word_dim", "halting")
     shares = ("dropout", "recurrent_dropout")
 
     def __init__(
@@ -46,7 +47,7 @@ class NextStep(OwnLossModel):
         head_units: int = 128,
         context_dim: int = 0,
         context_as: str = "both",
-        halts: bool = False,
+        halting: str | None = None,
         cell: str = "lstm",
         units: int = 512,
         layers: int = 1,
@@ -96,7 +97,10 @@ class NextStep(OwnLossModel):
             options = dict(units=head_units) if head == "nade" else {}
             self.head = _HEADS[head](keys, seed=self._seed(6), dtype=self.dtype_policy, name="head", **options)
             self.head.build((None, dim))
-        if halts:
+        if halting == "length":
+            self.length_head = LengthHead(context_dim, seed=self._seed(11), dtype=self.dtype_policy, name="length_head")
+            self.length_head.build((None, context_dim))
+        if halting == "bernoulli":
             self.halt_kernel = self._weight("halt_kernel", (size if jordan else dim, 1), 9, dim**-0.5)
             self.halt_bias = self._weight("halt_bias", (1,), 9)
         if context_dim and context_as != "input":
@@ -116,6 +120,8 @@ class NextStep(OwnLossModel):
         check_choice("initial_state", c["initial_state"], ("zeros", "learned"))
         check_choice("context_as", c["context_as"], ("input", "state", "both"))
         check_choice("head", c["head"], ("softmax", *_HEADS))
+        if c["halting"] is not None:
+            check_choice("halting", c["halting"], ("bernoulli", "length"))
         if c["keys"] and (c["vocabulary_size"] or c["word_dim"] is not None or c["head"] == "softmax"):
             raise ParameterError(
                 "keys= is for frames, which have no vocabulary_size= and no word_dim=; their head is 'bernoulli' or "

@@ -67,14 +67,18 @@ def _unpacked(data: bytes) -> bytes:
     with zipfile.ZipFile(io.BytesIO(data)) as archive:
         names = [name for name in archive.namelist() if not name.startswith("META-INF/")]
         with suppress(KeyError):  # the format's own table of contents, which some programs leave out
-            contents = ElementTree.fromstring(archive.read("META-INF/container.xml"))
+            contents = ElementTree.fromstring(_member(archive, "META-INF/container.xml"))
             names = [item.get("full-path") for item in contents.iter() if item.tag.endswith("rootfile")]
         name = next((name for name in names if name.endswith((".xml", ".musicxml"))), None)
         if name is None:
             raise DataError("is an archive without a MusicXML file in it.")
-        if archive.getinfo(name).file_size > _LARGEST:
-            raise DataError(f"holds more than {_LARGEST >> 20} MiB of MusicXML. Unpack it first if that is right.")
-        return archive.read(name)
+        return _member(archive, name)
+
+
+def _member(archive: zipfile.ZipFile, name: str) -> bytes:
+    if archive.getinfo(name).file_size > _LARGEST:
+        raise DataError(f"holds more than {_LARGEST >> 20} MiB in {name!r}. Unpack it first if that is right.")
+    return archive.read(name)
 
 
 def read_kern(text: str) -> list[symusic.Score]:
@@ -140,6 +144,8 @@ def _to_score(written: Score) -> symusic.Score:
     for time, meter in events(TimeSignature):
         score.time_signatures.append(symusic.TimeSignature(time, meter.numerator, meter.denominator))
     for time, key in events(KeySignature):
+        if key.sharps is None or abs(key.sharps) > 7:  # MIDI has no such keys
+            continue
         score.key_signatures.append(symusic.KeySignature(time, key.sharps, int(getattr(key, "mode", None) == "minor")))
     for time, mark in events(MetronomeMark):
         if quarters := mark.getQuarterBPM():
@@ -217,7 +223,7 @@ def _track(part: Stream, lead) -> symusic.Track:
     instrument = flat.getElementsByClass(Instrument).first()
     drums = isinstance(instrument, UnpitchedPercussion)
     notes: list[symusic.Note] = []
-    tied: dict[int, symusic.Note] = {}  # by pitch: notes that a tie leads on from
+    tied: dict[int, symusic.Note] = {}  # by pitch: the last note that a tie led on from
     for offset, item in _timed(flat, (Note, Chord, Unpitched, PercussionChord)):
         if isinstance(item, Harmony) or not item.quarterLength:
             continue
@@ -226,15 +232,14 @@ def _track(part: Stream, lead) -> symusic.Track:
         for note in getattr(item, "notes", (item,)):
             pitch = note.pitch.midi if isinstance(note, Note) else 35  # of unpitched ones only the rhythm is known
             tie = note.tie.type if note.tie else None
-            before = tied.pop(pitch, None)
+            before = tied.get(pitch)
             if tie in ("continue", "stop") and before and before.end == start:
                 before.duration = end - before.time
-            else:
-                loudness = (note if item is not note and item.hasComponentVolumes() else item).volume.cachedRealized
-                before = symusic.Note(start, max(1, end - start), pitch, min(127, max(1, round(loudness * 127))))
-                notes.append(before)
+                continue
+            loudness = (note if item is not note and item.hasComponentVolumes() else item).volume.cachedRealized
+            notes.append(symusic.Note(start, max(1, end - start), pitch, min(127, max(1, round(loudness * 127)))))
             if tie in ("start", "continue"):
-                tied[pitch] = before
+                tied[pitch] = notes[-1]
     program = getattr(instrument, "midiProgram", None) or 0
     track = symusic.Track(str(getattr(part, "partName", None) or ""), program, drums)
     track.notes.extend(notes)

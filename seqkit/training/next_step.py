@@ -47,13 +47,15 @@ def fit_next_step(estimator, data, contexts: np.ndarray, weights, held_out, epoc
     draw, log_expected = noise(shares, samples, estimator._seed * 7 + 9) if samples else (None, None)
     if not partial and not estimator.history_:
         model.expect(shares)
+        if model.config["halting"] == "length":
+            model.length_head.expect(data.lengths)
 
     def make_step(optimizer):
         def step(stream, place, states, fresh):
             with tf.GradientTape() as tape:
                 outputs, targets, real, states = _read_on(model, stream, place, states, fresh, training=True)
                 sample = (draw(), log_expected) if samples else None
-                losses = _losses(model, outputs, targets, real, place, sample)
+                losses = _losses(model, stream, outputs, targets, real, place, sample)
                 weights = tf.gather(stream["weights"], place["texts"])
                 of_each = tf.boolean_mask(tf.broadcast_to(weights[:, None], tf.shape(real)), real)
                 loss = tf.reduce_mean(losses * of_each)
@@ -70,7 +72,7 @@ def fit_next_step(estimator, data, contexts: np.ndarray, weights, held_out, epoc
             rows = rows if held_out.train_rows is None else held_out.train_rows
             evaluate = _evaluation(estimator, held_out)
         train, columns = estimator._layout(pieces.take(rows))
-        given = {**_tensors(items, contexts), "weights": tf.constant(weights, tf.float32)}
+        given = {**_tensors(items, contexts, data.lengths), "weights": tf.constant(weights, tf.float32)}
         state = [None]
 
         def take(segment: Segment):
@@ -103,7 +105,7 @@ def log_probabilities(estimator, data, contexts: np.ndarray) -> list[np.ndarray]
     items, pieces = _stream(estimator.model_, estimator._items(data), data.lengths)
     found = [np.zeros(n, np.float32) for n in pieces.counts]
     done = np.zeros(len(found), int)
-    for segment, losses in _read(estimator, items, pieces, contexts):
+    for segment, losses in _read(estimator, items, pieces, contexts, data.lengths):
         for i, row, n in zip(segment.rows, losses, segment.counts, strict=True):
             found[i][done[i] : done[i] + n] = -row[:n]
             done[i] += n
@@ -121,7 +123,7 @@ def _shares(model, items: np.ndarray, ends: int) -> np.ndarray:
     return unigram_shares(items, model.config["vocabulary_size"], ends=ends)
 
 
-def _read(estimator, items, pieces: Pieces, contexts) -> Iterator[tuple[Segment, np.ndarray]]:
+def _read(estimator, items, pieces: Pieces, contexts, lengths) -> Iterator[tuple[Segment, np.ndarray]]:
     """Yield the losses of each segment."""
     model = estimator.model_
     width = model.config["vocabulary_size"] or model.config["keys"] * model.config["head_units"]
@@ -130,13 +132,13 @@ def _read(estimator, items, pieces: Pieces, contexts) -> Iterator[tuple[Segment,
     def make():
         def measure(stream, place, states, fresh):
             outputs, targets, real, states = _read_on(model, stream, place, states, fresh)
-            losses = _losses(model, outputs, targets, real, place)
+            losses = _losses(model, stream, outputs, targets, real, place)
             return tf.scatter_nd(tf.where(real), losses, tf.shape(real, tf.int64)), states
 
         return graph(measure, *_signature(model))
 
     measure = estimator._once("measure", make)
-    given, state = _tensors(items, contexts), None
+    given, state = _tensors(items, contexts, lengths), None
     for segment in reading_segments(pieces, _READ_ROWS, steps):
         state = _begin(model, segment, state)
         losses, state = measure(given, _place(pieces, segment), state, tf.constant(segment.fresh))
@@ -151,7 +153,7 @@ def _evaluation(estimator, held_out):
     pieces = cut(pieces.take(held_out.rows), max(2_000, int(pieces.counts.sum()) // _READ_ROWS))
 
     def evaluate() -> dict[str, float]:
-        every = _read(estimator, items, pieces, held_out.targets)
+        every = _read(estimator, items, pieces, held_out.targets, held.lengths)
         total = sum(float(losses.sum(dtype=np.float64)) for _, losses in every)
         return {"validation_loss": total / int(pieces.counts.sum())}
 
@@ -161,8 +163,12 @@ def _evaluation(estimator, held_out):
 # What the graphs take
 
 
-def _tensors(items, contexts) -> dict[str, tf.Tensor]:
-    return {"items": tf.constant(items), "contexts": tf.constant(contexts, tf.float32)}
+def _tensors(items, contexts, lengths) -> dict[str, tf.Tensor]:
+    return {
+        "items": tf.constant(items),
+        "contexts": tf.constant(contexts, tf.float32),
+        "lengths": tf.constant(lengths, tf.int32),
+    }
 
 
 def _place(pieces: Pieces, segment: Segment) -> dict[str, tf.Tensor]:
@@ -177,7 +183,7 @@ def _place(pieces: Pieces, segment: Segment) -> dict[str, tf.Tensor]:
 def _signature(model, weights: bool = False) -> tuple:
     c = model.config
     items = tf.TensorSpec([None, c["keys"]], tf.float32) if c["keys"] else _ROWS
-    stream = {"items": items, "contexts": tf.TensorSpec([None, c["context_dim"]], tf.float32)}
+    stream = {"items": items, "contexts": tf.TensorSpec([None, c["context_dim"]], tf.float32), "lengths": _ROWS}
     if weights:
         stream["weights"] = tf.TensorSpec([None], tf.float32)
     place = {"begins": _ROWS, "counts": _ROWS, "texts": _ROWS, "ends": tf.TensorSpec([None], tf.bool)}
@@ -199,11 +205,16 @@ def _read_on(model, stream, place, states, fresh, training: bool = False):
     return outputs, tf.gather(stream["items"], positions + tf.cast(real, tf.int32)), real, states
 
 
-def _losses(model, outputs, targets, real, place, sample=None):
+def _losses(model, stream, outputs, targets, real, place, sample=None):
     """Return ``-log p`` of all real positions, [positions]."""
     losses = model.losses(tf.boolean_mask(outputs, real), tf.boolean_mask(targets, real), sample)
-    if model.config["halts"]:
-        at_end = tf.one_hot(place["counts"] - 1, tf.shape(real)[1]) * tf.cast(place["ends"], tf.float32)[:, None]
+    if model.config["halting"] is None:
+        return losses
+    at_end = tf.one_hot(place["counts"] - 1, tf.shape(real)[1]) * tf.cast(place["ends"], tf.float32)[:, None]
+    at_end = tf.boolean_mask(at_end, real)
+    if model.config["halting"] == "bernoulli":
         logits = tf.boolean_mask(model.halt_logits(outputs), real)
-        losses += tf.nn.sigmoid_cross_entropy_with_logits(tf.boolean_mask(at_end, real), logits)
-    return losses
+        return losses + tf.nn.sigmoid_cross_entropy_with_logits(at_end, logits)
+    contexts, lengths = (tf.gather(stream[name], place["texts"]) for name in ("contexts", "lengths"))
+    of_length = model.length_head.losses(tf.maximum(lengths, 1), contexts)[:, None]
+    return losses + at_end * tf.boolean_mask(tf.broadcast_to(of_length, tf.shape(real)), real)

@@ -96,6 +96,27 @@ def test_without_halting_frames_go_on_to_the_length_asked_for():
     assert generator.generate(2, 0, seed=0)[0].shape == (0, 5)
 
 
+def test_a_length_is_predicted_from_the_style():
+    short, long = SCALE[:3], np.tile(SCALE, (3, 1))
+    options = {**SMALL, "halting": "length", "epochs": 60, "patience": None}
+    generator = SequenceGenerator(**options).fit(["short", "long"] * 20, [short, long] * 20)
+    styles = ["short", "long"]
+    assert [len(frames) for frames in generator.generate(styles, temperature=0)] == [3, 15]
+    begun = generator.generate(styles, prompt=[SCALE[:2].astype(float)] * 2, temperature=0)
+    assert [len(frames) for frames in begun] == [1, 13]
+    assert [len(frames) for frames in generator.generate(styles, 5, temperature=0)] == [3, 5]
+    found = generator.log_probability(styles, [short, long], per_item=True)
+    wrong = generator.log_probability(styles, [long[:4], long], per_item=True)
+    assert found[0][2] > wrong[0][3] + 1  # three frames are what is short
+    contexts = np.eye(2, dtype=np.float32)[[1, 0]]  # styles are sorted
+    of_length = generator.model_.length_head.losses([3, 15], contexts).numpy()
+    items = [float(p.sum()) + loss for p, loss in zip(found, of_length, strict=True)]
+    generator.model_.length_head.bias.assign_add([1.0])
+    again = generator.log_probability(styles, [short, long])
+    moved = generator.model_.length_head.losses([3, 15], contexts).numpy()
+    np.testing.assert_allclose(again, np.array(items) - moved, atol=1e-4)
+
+
 def test_what_is_held_out_can_be_given(names):
     generator = SequenceGenerator(**SMALL, epochs=3)
     generator.fit(STYLES, NAMES, validation_data=(["f", "m"], ["Ada", "Max"]))

@@ -98,7 +98,7 @@ def test_keras_fit_learns_which_frame_follows_in_which_context(head, tmp_path):
 
 
 def test_ends_have_log_odds():
-    model, rng = filled(keys=KEYS, head="bernoulli", halts=True)
+    model, rng = filled(keys=KEYS, head="bernoulli", halting="bernoulli")
     outputs, _ = model.read(tf.constant(frames_of(rng, 2, 3)), model.first_states(2))
     expected = (outputs.numpy() @ model.halt_kernel.numpy() + model.halt_bias.numpy())[..., 0]
     np.testing.assert_allclose(model.halt_logits(outputs), expected, atol=1e-6)
