@@ -134,10 +134,10 @@ def parse_settings(items: list[str]) -> dict:
     return settings
 
 
-def mean_and_deviation(values: list[float]) -> str:
+def mean_and_deviation(values: list[float], digits: int = 2) -> str:
     """Return both as text; the mean alone, of one value."""
-    sd = f" ± {statistics.stdev(values):.2f}" if len(values) > 1 else ""
-    return f"{statistics.mean(values):.2f}{sd}"
+    sd = f" ± {statistics.stdev(values):.{digits}f}" if len(values) > 1 else ""
+    return f"{statistics.mean(values):.{digits}f}{sd}"
 
 
 def main() -> None:

@@ -10,7 +10,8 @@ import numpy as np
 
 from seqkit.errors import require
 from seqkit.io.lines import write_bytes
-from seqkit.music.writing import TICKS, bar_starts, tidy_score
+from seqkit.music.notes import TICKS, bar_lines
+from seqkit.music.writing import tidy_score
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -54,7 +55,7 @@ def _draw(score: Score, title: str | None) -> Figure:
     # Figure and canvas themselves: pyplot would keep every figure, and needs a display where one is configured.
     figures = require("matplotlib.figure", extra="music", why=_WHY)
     canvases = require("matplotlib.backends.backend_agg", extra="music", why=_WHY)
-    bars = bar_starts(score)
+    bars = bar_lines(score)
     pitches = np.concatenate([track.notes.numpy()["pitch"] for track in score.tracks])
     low, high = 12 * (int(pitches.min()) // 12), 12 * (int(pitches.max()) // 12 + 1)  # whole octaves: Cs to name
     width = np.clip(1.5 + _INCHES_PER_QUARTER * bars[-1] / TICKS, _NARROWEST, _WIDEST)

@@ -14,7 +14,8 @@ import numpy as np
 
 from seqkit.errors import DataError, ParameterError
 from seqkit.io.lines import write_bytes
-from seqkit.music.writing import TICKS, tidy_score
+from seqkit.music.notes import TICKS
+from seqkit.music.writing import tidy_score
 
 if TYPE_CHECKING:
     from symusic import Score

@@ -10,11 +10,11 @@ import numpy as np
 
 from seqkit.errors import DataError, InputTypeError, require
 from seqkit.io.lines import write_bytes
+from seqkit.music.notes import TICKS, bar_lines
 
 if TYPE_CHECKING:
     from symusic import Score
 
-TICKS = 480  # to a quarter; divides by 2, 3 and 5, and every notation program knows it
 _DEFAULT_TEMPO = 100.0  # quarters per minute, of a score that says nothing
 _MIDI_TEMPO = 120.0  # what MIDI takes until a file's first tempo
 _SLOWEST = 2**24 - 1  # microseconds per quarter: what three bytes hold
@@ -55,7 +55,7 @@ def _first_track(score: Score) -> bytes:
     events += [(k.time, 0x59, struct.pack("bB", k.key, k.tonality)) for k in score.key_signatures]
     events += [(m.time, 0x06, m.text.encode()) for m in score.markers]
     events.sort(key=lambda event: event[0])
-    events.append((max(events[-1][0], int(bar_starts(score)[-1])), 0x2F, b""))
+    events.append((max(events[-1][0], int(bar_lines(score)[-1])), 0x2F, b""))
     data, last = b"", 0
     for time, kind, content in events:
         data += _number(time - last) + bytes([0xFF, kind]) + _number(len(content)) + content
@@ -170,28 +170,3 @@ def _check_events(score: Score) -> None:
                 f"The score has the time signature {numerator}/{denominator} at quarter {signature.time / TICKS:g}. "
                 "Expected a numerator of 1..255 over a power of two up to 64; change the signature."
             )
-
-
-def bar_starts(score: Score) -> np.ndarray:
-    """Where the bars of a tidy score start, and where the last one ends.
-
-    Parameters
-    ----------
-    score : Score
-        As `tidy_score` gives it: a time signature stands at 0.
-
-    Returns
-    -------
-    ndarray
-        int64 (bars + 1,), ticks, from 0; a time signature begins a bar wherever it stands. The last bar holds the end
-        of the last note.
-    """
-    notes = [track.notes.numpy() for track in score.tracks]
-    end = max(int((columns["time"] + columns["duration"]).max()) for columns in notes)
-    signatures = [signature for signature in score.time_signatures if signature.time < end]
-    starts, bar = [], 0
-    for i, signature in enumerate(signatures):
-        until = signatures[i + 1].time if i + 1 < len(signatures) else end
-        bar = 4 * TICKS * signature.numerator // signature.denominator
-        starts.extend(range(signature.time, until, bar))
-    return np.array([*starts, starts[-1] + bar], np.int64)

@@ -7,7 +7,8 @@ import pytest
 from symusic import ControlChange, KeySignature, Note, Score, Tempo, TextMeta, TimeSignature, Track
 
 from seqkit.errors import DataError, InputTypeError
-from seqkit.music.writing import bar_starts, tidy_score, write_midi
+from seqkit.music.notes import bar_lines
+from seqkit.music.writing import tidy_score, write_midi
 
 
 def track(notes, name="", **options):
@@ -202,8 +203,8 @@ def test_drums_stay_drums(tmp_path):
         ([(0, 480, 60)], [(0, 3, 4), (1440, 4, 4)], [0, 1440]),
     ],
 )
-def test_bar_starts(notes, signatures, bars):
-    assert bar_starts(tidy_score(score(notes, signatures=signatures))).tolist() == bars
+def test_bar_lines(notes, signatures, bars):
+    assert bar_lines(tidy_score(score(notes, signatures=signatures))).tolist() == bars
 
 
 @pytest.mark.parametrize(
