@@ -52,6 +52,19 @@ class Chorale(Representation):
         voices = [voice_tokens(lines[i], steps) for i in _FROM_HIGH_TO_LOW]
         return [meter_token(meters_of(score, self.steps_per_quarter)[0]), *self._interleaved(voices)]
 
+    def beginning(self, score: symusic.Score) -> list[str]:
+        """Return the tokens of a score that is to go on.
+
+        Where the soprano is read ahead, the last steps of the other voices are left out, to be written anew: how the
+        soprano goes on is not known there.
+        """
+        tokens = self.encode(score)
+        return tokens[: tokens.index(_OVER)] if _OVER in tokens else tokens
+
+    def most_items(self, bars: int) -> int:
+        """See `Representation.most_items`."""
+        return 4 * super().most_items(bars) + self.ahead
+
     def _interleaved(self, voices: Sequence[Sequence[str | None]]) -> list[str | None]:
         soprano, *others = voices
         ahead = min(self.ahead, len(soprano))

@@ -210,10 +210,10 @@ class Composer:
             raise ParameterError(f"count={count!r} must be a whole number of at least 1.")
         if bars is not None and (not isinstance(bars, int) or bars < 1):
             raise ParameterError(f"bars={bars!r} must be a whole number of at least 1, or None.")
-        prompt = [] if begin is None else self.representation.encode(begin)
-        before = 0 if begin is None else len(bar_lines(self.representation.decode(prompt))) - 1
+        prompt = [] if begin is None else self.representation.beginning(begin)
+        before = 0 if begin is None else len(bar_lines(begin)) - 1
         tempo = tempo or (begin.tempos[0].qpm if begin is not None and len(begin.tempos) else self.tempo_)
-        length = self.generator_.longest_ if bars is None else self._length(bars)
+        length = self.generator_.longest_ if bars is None else self.representation.most_items(bars)
         written = self.generator_.generate(
             self._asked(style, count),
             length,
@@ -224,9 +224,9 @@ class Composer:
         )
         scores = []
         for items in written:
-            whole = np.concatenate([prompt, items]) if len(prompt) and not isinstance(items, list) else items
-            whole = [*prompt, *items] if isinstance(items, list) else whole
-            score = self.representation.decode(whole, tempo)
+            if len(prompt):
+                items = [*prompt, *items] if isinstance(items, list) else np.concatenate([prompt, items])
+            score = self.representation.decode(items, tempo)
             scores.append(score if bars is None else first_bars(score, before + bars))
         return scores
 
@@ -240,11 +240,6 @@ class Composer:
         if style is not None:
             raise ParameterError(f"style={style!r}: this composer learned from pieces without styles.")
         return count
-
-    def _length(self, bars: int) -> int:
-        """Return how many items so many bars have at most, the longest bar having six quarters."""
-        steps = bars * 6 * self.representation.steps_per_quarter
-        return steps + 1 if self.representation.name != "chorale" else 4 * steps + 1
 
     def harmonize(
         self,

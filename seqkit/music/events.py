@@ -51,6 +51,10 @@ class Events(Representation):
         one.sort()
         return list(_tokenizer(self).encode(one)[0].tokens)
 
+    def most_items(self, bars: int) -> int:
+        """See `Representation.most_items`; four notes a position are taken for the most."""
+        return 16 * super().most_items(bars)
+
     def decode(self, items: Sequence[str], tempo: float = 100.0) -> symusic.Score:
         """See `Representation.decode`."""
         miditok = require("miditok", extra="music", why="The representation 'events'")

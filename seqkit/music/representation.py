@@ -63,6 +63,14 @@ class Representation:
         """
         raise NotImplementedError
 
+    def beginning(self, score: symusic.Score) -> list[str] | np.ndarray:
+        """Return the items of a score that is to go on; see `encode`."""
+        return self.encode(score)
+
+    def most_items(self, bars: int) -> int:
+        """Return how many items so many bars can have, the longest bar having six quarters."""
+        return bars * 6 * self.steps_per_quarter + 1
+
     def settings(self) -> dict:
         """Return what `make_representation` makes the same one of."""
         return {"name": self.name, **asdict(self)}

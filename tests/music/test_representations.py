@@ -145,6 +145,23 @@ def test_a_template_has_the_soprano(ahead):
     assert template.count(None) == 3 * (len(tokens) - 1 - ahead) / 4
 
 
+def test_a_chorale_that_goes_on_leaves_open_what_follows_its_soprano():
+    score = voices(real("jsb_chorales_json")[0])
+    assert make_representation("chorale").beginning(score) == make_representation("chorale").encode(score)
+    ahead = make_representation("chorale", ahead=8)
+    tokens = ahead.encode(score)
+    assert ahead.beginning(score) == tokens[: -4 * 8]
+
+
+@pytest.mark.parametrize("name", ["melody", "roll", "chorale", "events"])
+def test_items_of_bars_are_not_more_than_the_most(name):
+    representation = make_representation(name, steps_per_quarter=4)
+    tracks = [[(t, t + 1, 72 - 6 * v + t % 5) for t in range(48)] for v in range(4)]
+    score = make_score([line(*track) for track in tracks], 4, [Change(0, 12, 8)])
+    assert len(representation.encode(score)) <= representation.most_items(2)
+    assert len(representation.encode(score)) > representation.most_items(1) / 16
+
+
 def test_other_scores_than_four_voices_are_told():
     with pytest.raises(DataError, match="has 1 tracks with notes, expected four"):
         make_representation("chorale").encode(make_score([line((0, 2, 72))], 4))
