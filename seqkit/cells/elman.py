@@ -34,9 +34,10 @@ class ElmanCell(ScanCell, keras.layers.SimpleRNNCell):
         """Whether `scan` computes what `call` does: it knows tanh and relu in float32."""
         return super().can_scan and self.activation in DERIVATIVES
 
-    def project(self, inputs: tf.Tensor) -> tf.Tensor:
-        """Return ``W x + b``, [..., dim] to [..., units]."""
-        return tf.tensordot(inputs, tf.convert_to_tensor(self.kernel), 1) + tf.convert_to_tensor(self.bias)
+    def projection(self):
+        """Return a function to ``W x + b``, [..., dim] to [..., units]."""
+        kernel, bias = tf.convert_to_tensor(self.kernel), tf.convert_to_tensor(self.bias)
+        return lambda inputs: tf.tensordot(inputs, kernel, 1) + bias
 
     def projected_step(self):
         """Return a function ``(projected inputs, [h]) -> (h, [h])``; see `ScanCell.projected_step`."""

@@ -36,12 +36,11 @@ class GRUCell(ScanCell, keras.layers.GRUCell):
             and self.recurrent_activation is keras.activations.sigmoid
         )
 
-    def project(self, inputs: tf.Tensor) -> tf.Tensor:
-        """Return ``W x + b`` and, where it is only added, ``c``: [..., dim] to [..., 3 units]."""
-        bias, recurrent_bias = tf.unstack(tf.convert_to_tensor(self.bias))
-        return tf.tensordot(inputs, tf.convert_to_tensor(self.kernel), 1) + (
-            bias + recurrent_bias * tf.constant([1.0] * 2 * self.units + [0.0] * self.units)
-        )
+    def projection(self):
+        """Return a function to ``W x + b`` and, where it is only added, ``c``: [..., dim] to [..., 3 units]."""
+        kernel, (bias, recurrent_bias) = tf.convert_to_tensor(self.kernel), tf.unstack(tf.convert_to_tensor(self.bias))
+        bias += recurrent_bias * tf.constant([1.0] * 2 * self.units + [0.0] * self.units)
+        return lambda inputs: tf.tensordot(inputs, kernel, 1) + bias
 
     def projected_step(self):
         """Return a function ``(projected inputs, [h]) -> (h, [h])``; see `ScanCell.projected_step`."""

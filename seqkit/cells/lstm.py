@@ -35,11 +35,11 @@ class LSTMCell(ScanCell, keras.layers.LSTMCell):
             and self.recurrent_activation is keras.activations.sigmoid
         )
 
-    def project(self, inputs: tf.Tensor) -> tf.Tensor:
-        """Return the part of the gates that needs no recurrence: [..., dim] to [..., 4 units]."""
+    def projection(self):
+        """Return a function to the part of the gates that needs no recurrence: [..., dim] to [..., 4 units]."""
         half = _halves(self.units)
         kernel, bias = half * tf.convert_to_tensor(self.kernel), half * tf.convert_to_tensor(self.bias)
-        return tf.tensordot(inputs, kernel, 1) + bias
+        return lambda inputs: tf.tensordot(inputs, kernel, 1) + bias
 
     def projected_step(self):
         """Return a function ``(projected inputs, [h, c]) -> (h, [h, c])``; see `ScanCell.projected_step`."""

@@ -11,7 +11,7 @@ import tensorflow as tf
 class ScanCell:
     """What a cell adds to Keras' protocol to be fast.
 
-    A cell has `project`, `projected_step` and `scan_with_gradient`, of which `scan` is made, and says in `can_scan`
+    A cell has `projection`, `projected_step` and `scan_with_gradient`, of which `scan` is made, and says in `can_scan`
     when they compute what `call` does.
     """
 
@@ -51,12 +51,17 @@ class ScanCell:
 
     def project(self, inputs: tf.Tensor) -> tf.Tensor:
         """Return what a step makes of its input alone, [..., dim] to [..., dim projected]."""
+        return self.projection()(inputs)
+
+    def projection(self) -> Callable[[tf.Tensor], tf.Tensor]:
+        """Return `project` as a function that has made what it needs of the weights."""
         raise NotImplementedError
 
     def projected_step(self) -> Callable[[tf.Tensor, list[tf.Tensor]], tuple[tf.Tensor, list[tf.Tensor]]]:
         """Return a function ``(projected input, states) -> (output, states)`` that does as `call` in prediction.
 
-        Where many steps share a few distinct inputs (the words of a text), `project` is done once for each.
+        Where many steps share a few distinct inputs (the words of a text), `project` is done once for each; and what is
+        made of the weights is made when this is called, not at each step.
         """
         raise NotImplementedError
 

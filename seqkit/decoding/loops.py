@@ -81,7 +81,7 @@ def write_frames(model, context, frames, states, limits, settings: Settings) -> 
         limits: int32 [rows]: most frames to write.
         settings: How; of frames, top_k and top_p say nothing.
     """
-    longest = tf.reduce_max(tf.pad(limits, [[0, 1]]))
+    longest, advance = tf.reduce_max(tf.pad(limits, [[0, 1]])), model.stepper(context)
     rows, keys = tf.shape(frames)[0], model.config["keys"]
     cold = settings.temperature <= 0
 
@@ -89,8 +89,7 @@ def write_frames(model, context, frames, states, limits, settings: Settings) -> 
         return (t < longest) & tf.reduce_any(alive)
 
     def body(t, frames, states, alive, lengths, total, written):
-        outputs, states = model.read(frames[:, None], states, context=context)
-        outputs = outputs[:, 0]
+        outputs, states = advance(frames, states)
         chances = uniform(settings.seeds[:, None], t * (keys + 1) + tf.range(keys + 1))
         frames = model.draw(outputs, chances[:, :keys], settings.temperature)
         scores = -model.losses(outputs, frames)

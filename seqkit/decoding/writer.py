@@ -34,18 +34,21 @@ class Writer:
         self.banned = None if model.config["keys"] else tf.one_hot(UNKNOWN, model.config["vocabulary_size"], -1e30, 0.0)
 
     def _step(self, context):
-        return lambda items, states: self.model.step(items, states, context)
+        advance = self.model.stepper(context)
+
+        def step(items, states):
+            outputs, states = advance(items, states)
+            return self.model.logits(outputs), states
+
+        return step
 
     def begin(self, prompts, lengths, context):
         """Return the last item of each prompt (0, the beginning, of an empty one), and the states before it."""
         first = tf.zeros(tf.concat([tf.shape(prompts)[:1], [1], tf.shape(prompts)[2:]], 0), prompts.dtype)
         items = tf.concat([first, prompts], 1)
         states = self.model.first_states(tf.shape(items)[0], context)
-
-        def read(items, states):
-            return self.model.read(items[:, None], states, context=context)[1]
-
-        states = read_all(read, items, lengths, states)
+        advance = self.model.stepper(context)
+        states = read_all(lambda items, states: advance(items, states)[1], items, lengths, states)
         return tf.gather(items, lengths, batch_dims=1), states
 
     def distribution(self, last, states, context):

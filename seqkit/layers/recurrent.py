@@ -107,6 +107,24 @@ class Recurrent(keras.layers.Layer):
         """Return what the cell makes of inputs alone, for `read_tree`; the inputs, where it keeps no such part."""
         return self.cell.project(inputs) if self.can_scan else inputs
 
+    def stepper(self):
+        """Return ``project`` and ``step``, to read step by step in prediction; see `RecurrentStack.stepper`."""
+        if self.can_scan:
+            return self.cell.projection(), self.cell.projected_step()
+
+        def step(inputs, states):
+            output, states = self.cell(inputs, states)
+            self._forget_masks()
+            return output, list(states)
+
+        return tf.identity, step
+
+    def _forget_masks(self) -> None:
+        """Let no mask reach another graph: Keras' simple cell draws them in prediction too, and keeps them."""
+        if hasattr(self.cell, "reset_dropout_mask"):
+            self.cell.reset_dropout_mask()
+            self.cell.reset_recurrent_dropout_mask()
+
     def read_tree(self, table, starts, symbols, parents, join=None):
         """Read the distinct prefixes of sequences (suffixes, if this layer reads backward), in prediction.
 
@@ -145,9 +163,7 @@ class Recurrent(keras.layers.Layer):
             (0, states, outputs),
             shape_invariants=(tf.TensorShape([]), sizes, tf.TensorShape(None)),
         )
-        if hasattr(self.cell, "reset_dropout_mask"):  # Keras' simple cell draws masks in prediction too, and keeps them
-            self.cell.reset_dropout_mask()
-            self.cell.reset_recurrent_dropout_mask()
+        self._forget_masks()
         return outputs.concat()
 
     def get_config(self):
@@ -294,6 +310,29 @@ class RecurrentStack(keras.layers.Layer):
         """
         outputs, states = self._read(inputs, None, states, training, 0)
         return outputs[-1], tf.stack(states, 1)
+
+    def stepper(self):
+        """Return two functions that read step by step in prediction, for a network in one direction.
+
+        What is the same at every step is made when this is called: before the loop, where the steps are in one.
+
+        Returns:
+            ``project``, from inputs [..., dim] to what the first layer makes of them alone (linear but for a constant,
+            if it is not the identity); and ``step``, from that of one step [rows, ...] and states [rows, `state_count`,
+            units] to the output [rows, units] and the states after it.
+        """
+        layers = [layer for (layer,) in self.directions]
+        parts = [layer.stepper() for layer in layers]
+
+        def step(values, states):
+            states, after = iter(tf.unstack(states, self.state_count, axis=1)), []
+            for level, (layer, (project, one)) in enumerate(zip(layers, parts, strict=True)):
+                own = [next(states) for _ in layer.state_sizes]
+                values, own = one(project(values) if level else values, own)
+                after.extend(own)
+            return values, tf.stack(after, 1)
+
+        return parts[0][0], step
 
     def first_states(self, batch) -> tf.Tensor:
         """Return the initial states of a number of rows, as `carry` takes them."""

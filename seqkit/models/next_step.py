@@ -17,6 +17,7 @@ from seqkit.layers.softmax import cross_entropy, sampled_cross_entropy
 from seqkit.models.own_loss import OwnLossModel, check_choice, is_integer
 
 _LEAST_PROBABILITY = 1e-30  # whose logarithm float32 still has
+_PROJECTED = 2**22  # most numbers that are made of a vocabulary before a loop
 _HEADS = {"bernoulli": BernoulliHead, "nade": NadeHead}
 
 
@@ -285,6 +286,59 @@ class NextStep(OwnLossModel):
         kernel, bias = (tf.cast(v, outputs.dtype) for v in (self.halt_kernel, self.halt_bias))
         return tf.cast(tf.tensordot(outputs, kernel, 1) + bias, tf.float32)[..., 0]
 
+    def stepper(self, context=None):
+        """Return a function that reads one item of each row, in prediction.
+
+        What is the same at every step is made when this is called: before the loop, where the steps are in one.
+
+        Args:
+            context: See `read`.
+
+        Returns:
+            A function from items, ids [rows] or frames [rows, keys], and states [rows, `state_size`] to what `logits`
+            takes, [rows, dim], and the states after the items.
+        """
+        project, step = self.recurrent.stepper() if self.recurrent.state_count else (tf.identity, None)
+        enter, count, size = self._entrance(project, context), self.recurrent.state_count, self.config["units"]
+        _, top = self.top.stepper() if self.top else (None, None)
+
+        def advance(items, states):
+            outputs, after, own = enter(items), [], count * size
+            if step:
+                outputs, below = step(outputs, tf.reshape(states[:, :own], [-1, count, size]))
+                after.append(tf.reshape(below, [-1, own]))
+            if top:
+                outputs, above = top(outputs, [states[:, own:]])
+                after.extend(above)
+            return outputs, tf.concat(after, -1)
+
+        return advance
+
+    def _entrance(self, project, context):
+        """Return a function from items to the first layer's projections of them and of the context."""
+        c = self.config
+        behind = c["context_dim"] if c["context_as"] != "state" else 0  # how much of the input is context
+
+        def alone(vectors):
+            return project(tf.pad(vectors, [[0, 0], [0, behind]]))
+
+        added = 0.0
+        if behind:
+            dim = c["keys"] or c["word_dim"] or c["vocabulary_size"]
+            zeros = tf.zeros([tf.shape(context)[0], dim], self.compute_dtype)
+            both = project(tf.concat([zeros, tf.cast(context, zeros.dtype)], -1))
+            added = both - alone(zeros)  # the projection's constant comes with the items
+        if c["keys"]:
+            return lambda frames: alone(tf.cast(frames, self.compute_dtype)) + added
+        if self.table is None:
+            rows = tf.eye(c["vocabulary_size"], dtype=self.compute_dtype)
+        else:
+            rows = tf.cast(self.table, self.compute_dtype)
+        if c["vocabulary_size"] * 4 * c["units"] > _PROJECTED:
+            return lambda ids: alone(tf.gather(rows, ids)) + added
+        rows = alone(rows)
+        return lambda ids: tf.gather(rows, ids) + added
+
     def step(self, items, states, context=None):
         """Return the scores of what comes after one more item of each row.
 
@@ -296,8 +350,8 @@ class NextStep(OwnLossModel):
         Returns:
             float32 [rows, vocabulary], and the states after it.
         """
-        outputs, states = self.read(items[:, None], states, context=context)
-        return self.logits(outputs[:, 0]), states
+        outputs, states = self.stepper(context)(items, states)
+        return self.logits(outputs), states
 
     # Keras
 

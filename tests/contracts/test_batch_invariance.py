@@ -10,10 +10,10 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from seqkit.models import build_classifier, build_regressor, build_tagger
+from seqkit.models import build_classifier, build_generator, build_language_model, build_regressor, build_tagger
 
 VOCABULARY, TAGS, LONGEST = 30, ["O", "B-A", "I-A", "B-B", "I-B"], 9
-FIXED = ("vectors", "features")  # inputs whose last size belongs to the model
+FIXED = ("vectors", "features", "frames", "context")  # inputs whose last size belongs to the model
 SMALL = {"units": 6, "word_dim": 5, "char_dim": 4, "char_units": 6, "feature_dim": 3, "seed": 0}
 
 
@@ -44,6 +44,19 @@ def vector_inputs(sequences, time, garbage=False):
     return {"vectors": vectors, "lengths": np.array([len(s) for s in sequences], np.int32)}
 
 
+def item_inputs(sequences, time, garbage=False):
+    """Ids for a model of what comes next, and a context that follows from the sequence."""
+    context = np.array([[len(s), sum(s[:2])] for s in sequences], np.float32) / 10
+    return {"items": padded(sequences, time, VOCABULARY - 1 if garbage else 0), "context": context}
+
+
+def frame_inputs(sequences, time, garbage=False):
+    """Frames of four keys: the bits of the ids."""
+    given = item_inputs(sequences, time, garbage)
+    frames = (given["items"][..., None] >> np.arange(4)) & 1
+    return {"frames": frames.astype(np.float32), "context": given["context"]}
+
+
 def tagger(**options) -> Callable:
     def make():
         if "input_dim" in options:
@@ -58,6 +71,16 @@ def reader(build=build_classifier, **options) -> Callable:
         if "input_dim" in options:
             return build(units=6, seed=0, **options), vector_inputs
         return build(VOCABULARY, 3, characters=8, feature_sizes=[4, 3], **SMALL, **options), token_inputs
+
+    return make
+
+
+def writer(build=build_generator, **options) -> Callable:
+    def make():
+        if "keys" in options:
+            return build(units=6, seed=0, context_dim=2, **options), frame_inputs
+        context = {"context_dim": 2} if build is build_generator else {}
+        return build(VOCABULARY, units=6, seed=0, **context, **options), item_inputs
 
     return make
 
@@ -91,6 +114,13 @@ BUILDERS: dict[str, Callable] = {
     "classifier: leaky, mean, both ways": reader(cell="leaky", pooling="mean"),
     "regressor: gru, maximum": reader(build_regressor, cell="gru"),
     "regressor: vectors, jordan, both ways": reader(build_regressor, input_dim=4, cell="jordan", targets=2),
+    "language model: lstm, 2 layers, tied": writer(build_language_model, layers=2, word_dim=5, tied=True),
+    "language model: gru, one-hot": writer(build_language_model, cell="gru"),
+    "language model: jordan": writer(build_language_model, cell="jordan", layers=2),
+    "generator: elman, ids, context as state": writer(cell="elman", word_dim=5, context_as="state"),
+    "generator: lstm, frames, bernoulli": writer(keys=4, head="bernoulli", context_as="input"),
+    "generator: leaky, frames, nade": writer(keys=4, head="nade", head_units=5, cell="leaky", initial_state="learned"),
+    "generator: jordan, frames": writer(keys=4, head="bernoulli", cell="jordan"),
 }
 
 
@@ -98,14 +128,19 @@ BUILDERS: dict[str, Callable] = {
 def model(request):
     """Return a function from sequences to lists of tags and of probabilities."""
     built, inputs = BUILDERS[request.param]()
+    writes = inputs in (item_inputs, frame_inputs)
+    per_step = writes or built.per_step
     rng = np.random.default_rng(0)
     for variable in built.trainable_variables:  # far from zero, so that every part has a say
-        variable.assign(rng.normal(0, 0.6, variable.shape))
+        variable.assign(rng.normal(0, 1.5 if writes and "bias" not in variable.name else 0.6, variable.shape))
     if getattr(built, "votes", None) is not None:  # two hundred pairs of words
         pairs = [first * VOCABULARY + second for first in range(2, VOCABULARY) for second in range(2, VOCABULARY)]
         built.votes.keys.assign(np.sort(rng.choice(pairs, 200, replace=False)))
 
     def run(batch):
+        if writes:  # it brings no lengths: what stands after the end comes after all that is asked for
+            answer = built({"items": batch.get("items", batch.get("frames")), "context": batch["context"]})
+            return tf.argmax(answer, -1), answer
         encoded, lengths = built.encode(batch)  # as `decode` and a call of the model do it
         if built.per_step:
             return built.head.decode(encoded, lengths)[0], built.head.probabilities(encoded, lengths)
@@ -114,7 +149,7 @@ def model(request):
 
     example = inputs([[1]], LONGEST)
     specification = {
-        name: tf.TensorSpec([None, None, value.shape[2]] if name in FIXED else [None] * value.ndim, value.dtype)
+        name: tf.TensorSpec([None] * (value.ndim - 1) + [value.shape[-1] if name in FIXED else None], value.dtype)
         for name, value in example.items()
     }
     run = tf.function(run, input_signature=[specification])
@@ -122,11 +157,10 @@ def model(request):
     def answer(sequences, time=LONGEST, garbage=False):
         tags, probabilities = run(inputs(sequences, time, garbage))
         rows = zip(sequences, tags.numpy(), probabilities.numpy(), strict=True)
-        return [
-            (t[: len(s) if built.per_step else 1].tolist(), p[: len(s) if built.per_step else 1]) for s, t, p in rows
-        ]
+        return [(t[: len(s) if per_step else 1].tolist(), p[: len(s) if per_step else 1]) for s, t, p in rows]
 
-    answer.built = built
+    answer.per_step = per_step
+    answer.link = "sigmoid" if inputs is frame_inputs else built.config.get("link", "softmax")
 
     return answer
 
@@ -153,12 +187,11 @@ def same(found, expected):
 def test_probabilities_are_distributions_and_differ(model, together):
     """Else the tests below would pass on a constant."""
     flat = np.concatenate([p for _, p in together])
-    link = model.built.config.get("link", "softmax")
-    if link == "softmax":
+    if model.link == "softmax":
         np.testing.assert_allclose(flat.sum(-1), 1, atol=1e-4)
-    assert link == "linear" or ((flat >= 0) & (flat <= 1)).all()
+    assert model.link == "linear" or ((flat >= 0) & (flat <= 1)).all()
     assert flat.std(0).max() > 0.02
-    assert len({tag for tags, _ in together for tag in tags}) >= min(3 if model.built.per_step else 2, flat.shape[1])
+    assert len({tag for tags, _ in together for tag in tags}) >= min(3 if model.per_step else 2, flat.shape[1])
 
 
 def test_alone(model, sequences, together):
@@ -180,7 +213,7 @@ def test_beside_empty_rows(model, sequences, together):
     same(found[1:4], together[:3])
     same([found[0], *found[4:]], [together[510]] * 3)
     same(model([[], []]), [together[510]] * 2)
-    if model.built.per_step:
+    if model.per_step:
         assert found[0][0] == []
 
 
