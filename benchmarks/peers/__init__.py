@@ -1,5 +1,5 @@
 """What seqkit is measured against, and seqkit itself, behind small interfaces: ``base.Peer`` for taggers,
-``text_base.TextPeer`` for classifiers of texts.
+``text_base.TextPeer`` for classifiers of texts; what writers of texts have is told in ``benchmarks/writing_speed.py``.
 """
 
 #: Name on the command line -> class. Strings, so that a process loads one framework only.
@@ -15,4 +15,10 @@ TEXT_PEERS = {
     "keras": "benchmarks.peers.keras_text:KerasTextRecipe",
     "torch": "benchmarks.peers.torch_text:PackedText",
     "torch-dense": "benchmarks.peers.torch_text:DenseText",
+}
+
+WRITING_PEERS = {
+    "seqkit": "benchmarks.writing_speed:SeqkitWriter",
+    "keras": "benchmarks.peers.keras_writer:KerasWriter",
+    "torch": "benchmarks.peers.torch_writer:TorchWriter",
 }
