@@ -202,8 +202,9 @@ def demo(text: str | None = None, output: Path = Path("saved_models/music")) -> 
         pieces[6:], pieces[:6]
     )
     screen.print(f"Learned to write them ({_since(started)}); of others: {_judged(composer, pieces[:6])}.")
-    scores = [*composer.generate(bars=16, temperature=0.8, seed=4), *composer.harmonize(tune, seed=0)]
-    screen.print("A chorale of its own, and three voices to a given tune:")
+    own = max(composer.generate(8, bars=16, temperature=0.8, seed=0), key=lambda score: score.end())
+    scores = [own, *composer.harmonize(tune, seed=0)]
+    screen.print("A chorale of its own, the longest of eight, and three voices to a given tune:")
     _write(scores, DEMO_FOLDER, True, True)
     _compare(composer, scores)
     screen.print(f"Exported to {composer.export(output)}, which answers the same in TensorFlow's C++ runtime.")

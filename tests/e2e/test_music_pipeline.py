@@ -131,3 +131,17 @@ def test_what_cannot_be_written_is_told(tunes, run, arguments, message, tmp_path
     code, _, error = run("generate", tunes[0] / "model", "-o", tmp_path / "new", *arguments)
     assert code == 2 and message in error and error.count("\n") == 1
     assert not (tmp_path / "new").exists()
+
+
+def test_the_demo_leaves_music(tmp_path, monkeypatch, capsys):
+    from seqkit_pipelines import music
+
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(music, "DEMO_PIECES", 8)
+    monkeypatch.setattr(music, "DEMO_PARAMETERS", {**music.DEMO_PARAMETERS, "units": 16, "epochs": 1})
+    assert cli.main(["demo", "music", "--text", "G4 A4 B4 G4:2"]) == 0
+    printed = capsys.readouterr().out
+    assert "Read 8 chorales" in printed and "saved_models/music/1" in printed
+    for name in ("1.mid", "1.wav", "1.png", "2.mid", "2.wav", "2.png"):
+        assert (tmp_path / "demo_music" / name).stat().st_size > 100
+    assert pitches(tmp_path / "demo_music" / "2.mid")[0] == [67, 69, 71, 67]

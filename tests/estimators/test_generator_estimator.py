@@ -22,8 +22,8 @@ def names():
 def scales(request):
     """Up from key 0 to key 4 in style 1, down in style -1; then the end."""
     options = {"cell": "jordan"} if request.param == "jordan" else {"head": request.param, "head_units": 8}
-    epochs = 120 if request.param == "jordan" else 60
-    return SequenceGenerator(**SMALL, **options, epochs=epochs, patience=10).fit([1, -1] * 20, [SCALE, SCALE[::-1]] * 20)
+    options |= {"epochs": 120 if request.param == "jordan" else 60, "patience": 10}
+    return SequenceGenerator(**SMALL, **options).fit([1, -1] * 20, [SCALE, SCALE[::-1]] * 20)
 
 
 def test_a_style_decides_what_is_written(names):
