@@ -90,7 +90,7 @@ def write_frames(model, context, frames, states, limits, settings: Settings) -> 
 
     def body(t, frames, states, alive, lengths, total, written):
         outputs, states = advance(frames, states)
-        chances = uniform(settings.seeds[:, None], t * (keys + 1) + tf.range(keys + 1))
+        chances = frame_chances(settings.seeds, t, keys)
         frames = model.draw(outputs, chances[:, :keys], settings.temperature)
         scores = -model.losses(outputs, frames)
         goes = tf.ones([rows], tf.bool)
@@ -108,6 +108,17 @@ def write_frames(model, context, frames, states, limits, settings: Settings) -> 
     t, *_, lengths, total, written = tf.while_loop(goes_on, body, begin)
     nothing = tf.zeros([rows, 0, keys])
     return Written(tf.cond(t > 0, lambda: tf.transpose(written.stack(), [1, 0, 2]), lambda: nothing), lengths, total)
+
+
+def frame_chances(seeds, t, keys: int) -> tf.Tensor:
+    """Return the numbers by which the t-th frame is drawn, [rows, keys + 1]: one for each key, and one for the end.
+
+    Args:
+        seeds: int64 [rows].
+        t: int32, a scalar or [rows, 1].
+        keys: Keys of a frame.
+    """
+    return uniform(seeds[:, None], t * (keys + 1) + tf.range(keys + 1))
 
 
 def read_all(read: Callable, ids, lengths, states):

@@ -8,6 +8,7 @@ from pathlib import Path
 import numpy as np
 import tensorflow as tf
 
+from seqkit.decoding.loops import frame_chances
 from seqkit.export.sequence_serving import encoded, string_table
 from seqkit.export.writer import write_export
 from seqkit.export.writing_serving import SETTINGS, WritingServing, sample_settings, vocabulary_file, written_alone
@@ -47,28 +48,64 @@ class GeneratorServing(WritingServing):
             inputs["prompt_lengths"] = rows("prompt_lengths", tf.int32)
         else:
             inputs["prompt"] = rows("prompt", tf.string, *([None] if self._form == "tokens" else []))
+        begun = dict(inputs)
         inputs |= {name: rows(name, dtype) for name, dtype in SETTINGS.items()}
+        generate = self._named(self._generate, inputs)
+        item = rows("frame", tf.float32, config["keys"]) if config["keys"] else rows("token", tf.int32)
+        step = {item.name: item, "state": rows("state", self.model.compute_dtype, self.model.state_size)}
+        if config["context_dim"]:
+            step["context"] = rows("context", tf.float32, config["context_dim"])
+        if config["head"] == "nade":  # whose scores of keys depend on the keys below: the frame itself is drawn
+            step |= {"seed": rows("seed", tf.int64), "position": rows("position", tf.int32)}
+            step["temperature"] = rows("temperature", tf.float32)
+        return {
+            "serving_default": generate,
+            "generate": generate,
+            "begin": self._named(self._begin, begun),
+            "step": self._named(self._step, step),
+        }
+
+    def _named(self, method, inputs: dict[str, tf.TensorSpec]) -> Callable:
+        """Return the graph function of a method that takes a dict."""
         names = list(inputs)
 
-        def generate(*values):
-            return self._generate(dict(zip(names, values, strict=True)))
+        def call(*values):
+            return method(dict(zip(names, values, strict=True)))
 
-        signatures = {"generate": tf.function(generate, input_signature=list(inputs.values()), autograph=False)}
-        if config["head"] != "nade":  # whose scores of keys depend on the keys below
-            item = rows("frame", tf.float32, config["keys"]) if config["keys"] else rows("token", tf.int32)
-            state = rows("state", self.model.compute_dtype, self.model.state_size)
-            context = [rows("context", tf.float32, config["context_dim"])] if config["context_dim"] else []
-            signatures["step"] = tf.function(self._next, input_signature=[item, state, *context], autograph=False)
-        return signatures
+        return tf.function(call, input_signature=list(inputs.values()), autograph=False)
 
-    def _generate(self, given):
+    def _begin(self, given):
         prompts, lengths = self._prompts(given)
-        count = tf.shape(prompts)[0]
-        known = tf.ones([count], tf.bool)
-        context = given.get("context", tf.zeros([count, 0]))
+        known, context = self._context(given, tf.shape(prompts)[0])
+        last, state = self.writer.begin(prompts, lengths, context)
+        name = "frame" if self._form == "vectors" else "token"
+        answer = {name: last, "state": tf.where(known[:, None], state, float("nan"))}
+        return answer | ({"context_vector": context} if self.model.config["context_dim"] else {})
+
+    def _step(self, given):
+        config, context = self.model.config, given.get("context")
+        if not config["keys"]:
+            return self._next(given["token"], given["state"], context)
+        outputs, state = self.model.stepper(context)(given["frame"], given["state"])
+        answer = {"state": state}
+        if config["halting"] == "bernoulli":
+            answer["halt_logits"] = self.model.halt_logits(outputs)
+        if config["head"] != "nade":
+            return answer | {"logits": self.model.logits(outputs)}
+        chances = frame_chances(given["seed"], given["position"][:, None], config["keys"])[:, :-1]
+        return answer | {"next_frame": self.model.draw(outputs, chances, given["temperature"])}
+
+    def _context(self, given, count):
+        """Return which rows are of what is known, and the contexts [rows, context_dim]."""
+        known, context = tf.ones([count], tf.bool), given.get("context", tf.zeros([count, 0]))
         if self._kind == "styles":
             number = self._styles.lookup(context)
             known, context = number >= 0, tf.one_hot(number, self.model.config["context_dim"])
+        return known, context
+
+    def _generate(self, given):
+        prompts, lengths = self._prompts(given)
+        known, context = self._context(given, tf.shape(prompts)[0])
         # A style that is not known has no sequences.
         given = given | {"max_length": tf.where(known, given["max_length"], 0)}
         written = self.writer.write(prompts, lengths, context, *(given[name] for name in SETTINGS))
@@ -125,19 +162,27 @@ def export_generator(estimator, root) -> Path:
         expected |= {"tokens": string_table(names), "lengths": np.array(lengths, np.int32)}
     else:
         expected["text"] = encoded([estimator._told(row, (), "texts") for row in items])
-    requests, answers, signatures = {"generate": [request | how]}, {"generate": [expected]}, serving.signatures()
-    if "step" in signatures:
-        model = estimator.model_
-        context = contexts if contexts.shape[1] else None
-        last = np.zeros((count, estimator.keys_), np.float32) if frames else np.array([0, 1, 2, 1], np.int32)
-        states = model.first_states(count, context)
-        logits, after = model.step(last, states, context)
-        step = {"frame" if frames else "token": last, "state": states.numpy()}
-        requests["step"] = [step | ({} if context is None else {"context": context})]
-        answers["step"] = [{"logits": logits.numpy(), "state": after.numpy()}]
+    requests = {"serving_default": request | how, "generate": request | how, "begin": request}
+    answers = {"serving_default": expected, "generate": expected}
+    begun = serving.writer.begin(*map(tf.constant, estimator._padded(estimator._read(prompts))), contexts)
+    last, states = (value.numpy() for value in begun)
+    answers["begin"] = {"frame" if frames else "token": last, "state": states}
+    requests["step"] = {"frame" if frames else "token": last, "state": states}
+    if contexts.shape[1]:
+        answers["begin"]["context_vector"] = requests["step"]["context"] = contexts
+    if estimator.model_.config["head"] == "nade":
+        requests["step"] |= {"seed": how["seed"], "position": np.arange(count, dtype=np.int32)}
+        requests["step"]["temperature"] = how["temperature"]
+    answers["step"] = {k: v.numpy() for k, v in serving._step(requests["step"]).items()}
     about = {"kind": "export", "task": "generation", "context": estimator.context_kind_}
     extra = {} if frames else vocabulary_file(estimator)
     about = estimator._manifest() | about
     return write_export(
-        root, serving, signatures, requests=requests, expected=answers, manifest=about, assets_extra=extra
+        root,
+        serving,
+        serving.signatures(),
+        requests={name: [value] for name, value in requests.items()},
+        expected={name: [value] for name, value in answers.items()},
+        manifest=about,
+        assets_extra=extra,
     )
