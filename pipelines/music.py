@@ -278,6 +278,9 @@ def _write(scores: Sequence[Any], folder: Path, wav: bool, picture: bool) -> Non
 
     folder.mkdir(parents=True, exist_ok=True)
     for number, score in enumerate(scores, 1):
+        if not score.note_num():
+            typer.echo(f"{number}: no notes, the model ended the piece at once. Try another --seed.")
+            continue
         paths = [folder / f"{number}.mid"]
         write_midi(score, paths[0])
         if wav:

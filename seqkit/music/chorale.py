@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING, ClassVar
 
 import numpy as np
 
-from seqkit.errors import DataError
 from seqkit.music.notes import Line, lines_of, make_score, meters_of, top_line
 from seqkit.music.representation import Representation, meter_token, no_such, read_meter
 
@@ -90,9 +89,7 @@ class Chorale(Representation):
         """See `Representation.decode`."""
         meters = [change for token in items if (change := read_meter(token, 0))][:1]
         tokens = [token for token in items if not read_meter(token, 0)]
-        steps = (len(tokens) - self.ahead) // 4
-        if steps <= 0:
-            raise DataError(f"{len(tokens)} tokens are less than a step of four voices.")
+        steps = max(0, len(tokens) - self.ahead) // 4
         table = np.array(tokens[self.ahead : self.ahead + 4 * steps], object).reshape(steps, 4)
         voices = [[*tokens[: self.ahead], *table[:, 0]][:steps], *table.T[1:].tolist()]
         # Tracks from high to low, as scores have them.

@@ -101,7 +101,8 @@ class Composer:
         if not kept:
             raise DataError(f"No piece can be learned from: {_told(self.dropped_)}.")
         if validation is None:
-            train, held = _parted(len(kept), generator.validation_fraction, generator.random_state)
+            styles = [piece.style for piece in kept]
+            train, held = _parted(styles, generator.validation_fraction, generator.random_state)
             held_pieces, held_items = [kept[i] for i in held], [encoded[i] for i in held]
             kept, encoded = [kept[i] for i in train], [encoded[i] for i in train]
         else:
@@ -355,13 +356,16 @@ class Composer:
             raise ParameterError("This Composer is not fitted yet. Call fit first, or load one.")
 
 
-def _parted(count: int, share: float | None, random_state) -> tuple[np.ndarray, np.ndarray]:
-    """Return the pieces to learn from and those held out; at least one each, unless there is but one."""
+def _parted(styles: Sequence[str | None], share: float | None, random_state) -> tuple[np.ndarray, np.ndarray]:
+    """Return the pieces to learn from and those held out: of each style one at least is learned from."""
     from sklearn.utils import check_random_state
 
-    held = min(max(1, round(count * share)), count - 1) if share else 0
+    count = len(styles)
+    wanted = max(1, round(count * share)) if share else 0
     order = check_random_state(random_state).permutation(count)
-    return np.sort(order[held:]), np.sort(order[:held])
+    firsts = {styles[i]: i for i in reversed(order)}.values()
+    held = [i for i in order if i not in firsts][:wanted]
+    return np.setdiff1d(order, held), np.sort(np.array(held, int))
 
 
 def _told(dropped: Sequence[Dropped]) -> str:

@@ -58,7 +58,9 @@ class Events(Representation):
     def decode(self, items: Sequence[str], tempo: float = 100.0) -> symusic.Score:
         """See `Representation.decode`."""
         miditok = require("miditok", extra="music", why="The representation 'events'")
-        score = _tokenizer(self).decode([miditok.TokSequence(tokens=list(items))]).resample(TICKS)
+        tokenizer = _tokenizer(self)
+        known = [token for token in items if token in tokenizer.vocab]
+        score = tokenizer.decode([miditok.TokSequence(tokens=known)]).resample(TICKS)
         if not any(token.startswith("Tempo_") for token in items):
             symusic = require("symusic", extra="music", why="Music")
             score.tempos = [symusic.Tempo(time=0, qpm=float(tempo))]

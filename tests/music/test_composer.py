@@ -93,6 +93,17 @@ def test_pieces_are_learned_from_in_all_keys_within_their_range(monkeypatch):
     assert starts == sorted([60, *range(60, 70)])  # the narrow one from C4 to A4, all between C4 and C5
 
 
+def test_of_each_style_something_is_learned():
+    styles = ["a", "b", "c", "c", "c", "c"]
+    for seed in range(5):
+        options = {**SMALL, "epochs": 1, "random_state": seed, "validation_fraction": 0.5}
+        composer = Composer("melody", **options).fit(pieces(*["C4 D4"] * 6, styles=styles))
+        assert len(composer.held_out_) == 3
+        assert composer.generator_.styles_.tolist() == ["a", "b", "c"]
+    alone = Composer("melody", **{**SMALL, "epochs": 1}).fit(pieces("C4 D4"))
+    assert alone.kept_ == ["0.mid"] and alone.held_out_ == []
+
+
 def test_four_voices_are_harmonized(chorales):
     composer, up = chorales
     soprano = voices_score(np.stack([up[:, 0]] + [np.full(len(up), -1)] * 3, 1))

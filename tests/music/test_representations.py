@@ -162,6 +162,12 @@ def test_items_of_bars_are_not_more_than_the_most(name):
     assert len(representation.encode(score)) > representation.most_items(1) / 16
 
 
+@pytest.mark.parametrize("name", ["melody", "chorale", "events"])
+@pytest.mark.parametrize("items", [[], ["4/4"], ["4/4", "60", "x"]])
+def test_what_is_no_note_is_no_error(name, items):
+    assert make_representation(name).decode(items).note_num() == 0
+
+
 def test_other_scores_than_four_voices_are_told():
     with pytest.raises(DataError, match="has 1 tracks with notes, expected four"):
         make_representation("chorale").encode(make_score([line((0, 2, 72))], 4))
