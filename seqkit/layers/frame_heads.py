@@ -138,10 +138,17 @@ class NadeHead(FrameHead):
 
     def losses(self, outputs, frames):
         """See `FrameHead.losses`."""
+        # The hidden units change at keys that are on, and those are few: with m of them on there are m + 1 states, of
+        # which key k sees the one that follows the on keys below it.
         frames = tf.cast(frames, tf.float32)
         bias, hidden = self._conditions(outputs)
-        below = tf.cumsum(frames[:, :, None] * self.input_kernel[None], 1, exclusive=True)
-        logits = bias + tf.reduce_sum(tf.sigmoid(hidden[:, None] + below) * self.output_kernel[None], -1)
+        below = tf.cast(tf.cumsum(frames, 1, exclusive=True), tf.int32)
+        most = tf.reduce_max(tf.pad(tf.cast(tf.reduce_sum(frames, 1), tf.int32), [[0, 1]]))
+        added = tf.one_hot(tf.where(frames > 0, below, -1), most, axis=1)  # [positions, m, keys]: the i-th key on
+        inputs = tf.tensordot(added, tf.convert_to_tensor(self.input_kernel), 1)
+        states = tf.sigmoid(hidden[:, None] + tf.cumsum(tf.pad(inputs, [[0, 0], [1, 0], [0, 0]]), 1))
+        every = tf.tensordot(states, tf.convert_to_tensor(self.output_kernel), [[2], [1]])
+        logits = bias + tf.reduce_sum(every * tf.one_hot(below, most + 1, axis=1), 1)
         return tf.reduce_sum(tf.nn.sigmoid_cross_entropy_with_logits(frames, logits), -1)
 
     def draw(self, outputs, chances, temperature):
