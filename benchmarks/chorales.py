@@ -27,7 +27,8 @@ from benchmarks.text_quality import mean_and_deviation, parse_settings
 from seqkit import SequenceGenerator
 from seqkit.datasets import load_music
 
-SETTINGS = {"units": 256, "dropout": 0.4, "halting": None, "epochs": 200, "patience": 15, "verbose": 0}
+SETTINGS = {"units": 256, "dropout": 0.4, "learning_rate": 0.006, "halting": None}
+SETTINGS |= {"epochs": 60, "patience": 8, "verbose": 0}
 
 
 def transposed(pieces: list[np.ndarray]) -> list[np.ndarray]:
