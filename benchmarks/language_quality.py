@@ -1,9 +1,10 @@
 """Accuracy of language models: tinyshakespeare by character, wikitext2 by word.
 
-    python benchmarks/language_quality.py SET [--seeds 0] [--dev] [--set name=value ...]
+    python benchmarks/language_quality.py SET [--seeds 0] [--dev | --whole] [--set name=value ...]
 
 tinyshakespeare: train on the first nine tenths but for their last tenth, which is dev; test is the last tenth.
-wikitext2 has its own parts. The pass is chosen on dev; test is read once, as one text from its beginning.
+wikitext2 has its own parts. The pass is chosen on dev; test is read once, as one text from its beginning. With --whole
+the settings and ``epochs=`` have been chosen before: train and dev are learned from together, and all passes made.
 """
 
 from __future__ import annotations
@@ -30,20 +31,21 @@ SETTINGS = {
 }
 
 
-def run(name: str, seed: int, dev_only: bool, overrides: dict) -> dict:
-    """Train once and measure once."""
+def run(name: str, seed: int, parts: list[str], overrides: dict) -> dict:
+    """Train once and measure the parts once; where dev is not among them, it is learned from."""
     train, dev, test = ([load_corpus(name, part)] for part in ("train", "dev", "test"))
     options = {"verbose": 2, **SETTINGS[name], "random_state": seed, **overrides}
-    model = LanguageModel(**options)
     began = time.perf_counter()
-    model.fit(train, validation_data=dev)
+    if "dev" in parts:
+        model = LanguageModel(**options).fit(train, validation_data=dev)
+    else:
+        model = LanguageModel(**options, validation_fraction=None).fit([train[0] + dev[0]])
     result = {"seed": seed, "minutes": (time.perf_counter() - began) / 60, "epochs": len(model.history_["loss"])}
     result["weights"] = int(sum(np.size(w) for w in model.model_.get_weights()))
     result["tokens/s"] = float(np.median(model.history_["tokens_per_second"]))
-    for part, texts in (("dev", dev), ("test", test)):
-        if part == "dev" or not dev_only:
-            result[part] = -model.score(texts)
-    print(json.dumps({**overrides, **result, "course": model.history_["validation_loss"]}), file=sys.stderr, flush=True)
+    result |= {part: -model.score({"dev": dev, "test": test}[part]) for part in parts}
+    course = model.history_.get("validation_loss")
+    print(json.dumps({**overrides, **result, "course": course}), file=sys.stderr, flush=True)
     return result
 
 
@@ -52,7 +54,9 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("set", choices=list(SETTINGS))
     parser.add_argument("--seeds", nargs="+", type=int, default=[0])
-    parser.add_argument("--dev", action="store_true", help="measure dev only")
+    which = parser.add_mutually_exclusive_group()
+    which.add_argument("--dev", action="store_true", help="measure dev only")
+    which.add_argument("--whole", action="store_true", help="learn from dev too, and measure test only")
     parser.add_argument("--set", nargs="*", default=[], metavar="NAME=VALUE", dest="overrides")
     arguments = parser.parse_args()
     overrides = parse_settings(arguments.overrides)
@@ -60,10 +64,12 @@ def main() -> None:
     print("| seed | dev, nats | test, nats | test, perplexity | weights | tokens/s | epochs | minutes |")
     print("|---|---|---|---|---|---|---|---|")
     for seed in arguments.seeds:
-        r = run(arguments.set, seed, arguments.dev, overrides)
-        test = f"{r['test']:.4f} | {np.exp(r['test']):.1f}" if "test" in r else " | "
+        parts = ["dev"] if arguments.dev else ["test"] if arguments.whole else ["dev", "test"]
+        r = run(arguments.set, seed, parts, overrides)
+        dev, test = (f"{r[part]:.4f}" if part in r else "" for part in ("dev", "test"))
+        perplexity = f"{np.exp(r['test']):.1f}" if test else ""
         print(
-            f"| {seed} | {r['dev']:.4f} | {test} | {r['weights']:,} | {r['tokens/s']:,.0f} | {r['epochs']} | "
+            f"| {seed} | {dev} | {test} | {perplexity} | {r['weights']:,} | {r['tokens/s']:,.0f} | {r['epochs']} | "
             f"{r['minutes']:.0f} |",
             flush=True,
         )
