@@ -27,8 +27,8 @@ from benchmarks.text_quality import mean_and_deviation, parse_settings
 from seqkit import SequenceGenerator
 from seqkit.datasets import load_music
 
-SETTINGS = {"units": 256, "dropout": 0.4, "learning_rate": 0.006, "halting": None}
-SETTINGS |= {"epochs": 60, "patience": 8, "verbose": 0}
+SETTINGS = {"units": 256, "dropout": 0.5, "recurrent_dropout": 0.25, "learning_rate": 0.006, "halting": None}
+SETTINGS |= {"epochs": 75, "patience": 8, "verbose": 0}
 
 
 def transposed(pieces: list[np.ndarray]) -> list[np.ndarray]:

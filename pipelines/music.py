@@ -144,7 +144,7 @@ def generate(
 
     if sum(given is not None for given in (begin, notes, harmonize)) > 1:
         raise ParameterError("--begin, --notes and --harmonize each say what there is already. Give one of them.")
-    composer = _load(model)
+    composer, first = _load(model), None
     how: dict[str, Any] = {"style": style, "temperature": temperature, "top_p": top_p}
     if harmonize is not None:
         scores = composer.harmonize(read_score(harmonize), count, seed=seed, **how)
@@ -152,7 +152,7 @@ def generate(
         first = read_score(begin) if begin else read_notes(notes, tempo or composer.tempo_) if notes else None
         scores = composer.generate(count, bars=bars, begin=first, seed=seed, tempo=tempo, **how)
     _write(scores, output, wav, picture)
-    _compare(composer, scores)
+    _compare(composer, scores, first.end() if first else 0)
 
 
 @app.command()
@@ -292,13 +292,13 @@ def _write(scores: Sequence[Any], folder: Path, wav: bool, picture: bool) -> Non
         typer.echo("  ".join(map(str, paths)))
 
 
-def _compare(composer: Any, scores: Sequence[Any]) -> None:
-    """Print what pieces are like beside the training pieces, and what they copied."""
+def _compare(composer: Any, scores: Sequence[Any], given: int = 0) -> None:
+    """Print what pieces are like beside the training pieces, and what they copied behind what was given, in ticks."""
     from seqkit.music import format_statistics, is_copy, music_statistics
 
     typer.echo(format_statistics(music_statistics(scores), composer.statistics_))
     for number, score in enumerate(scores, 1):
-        found = composer.runs_.longest_copied(score)
+        found = composer.runs_.longest_copied(score.clip(given, max(given, score.end()) + 1))
         place = f", as in {found.piece} from quarter {found.training_quarters:g}" if found.piece else ""
         flag = "  COPIED" if is_copy(found) else ""
         typer.echo(f"{number}: longest run copied from training: {found.notes} notes{place}{flag}")
