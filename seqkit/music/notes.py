@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
@@ -53,39 +53,49 @@ def lines_of(score: symusic.Score, steps_per_quarter: int) -> list[Line]:
     -------
     list of Line
     """
-    lines, ratio = [], steps_per_quarter / score.ticks_per_quarter
-    for track in score.tracks:
-        if track.is_drum or not len(track.notes):
-            continue
-        notes = track.notes.numpy()
-        starts = np.floor(notes["time"] * ratio + 0.5).astype(np.int64)
-        ends = np.floor((notes["time"].astype(np.int64) + notes["duration"]) * ratio + 0.5).astype(np.int64)
-        pitches = notes["pitch"].astype(np.int64)
-        lines.append(Line(starts, np.maximum(ends, starts + 1), pitches, track.name).sorted())
-    if not lines:
+    tracks = [track for track in score.tracks if not track.is_drum and len(track.notes)]
+    if not tracks:
         raise DataError("has no notes (drums are left out)")
-    return lines
+    return [line_of(track, score.ticks_per_quarter, steps_per_quarter) for track in tracks]
+
+
+def line_of(track: symusic.Track, ticks_per_quarter: int, steps_per_quarter: int) -> Line:
+    """Return the notes of a track on a grid; see `lines_of`."""
+    notes = track.notes.numpy()
+    begins = notes["time"].astype(np.int64)
+    starts, ends = (
+        on_grid(ticks, ticks_per_quarter, steps_per_quarter) for ticks in (begins, begins + notes["duration"])
+    )
+    return Line(starts, np.maximum(ends, starts + 1), notes["pitch"].astype(np.int64), track.name).sorted()
+
+
+def on_grid(ticks: np.ndarray, ticks_per_quarter: int, steps_per_quarter: int) -> np.ndarray:
+    """Return the nearest grid steps, halves upward: to even, a figure would change with the place where it stands."""
+    return (2 * steps_per_quarter * ticks.astype(np.int64) + ticks_per_quarter) // (2 * ticks_per_quarter)
+
+
+def changes(events: Iterable, time: Callable, value: Callable) -> list:
+    """Return the events that change something, in order; of several at one time the last."""
+    kept: list = []
+    for event in {time(event): event for event in sorted(events, key=time)}.values():
+        if not kept or value(event) != value(kept[-1]):
+            kept.append(event)
+    return kept
 
 
 def meters_of(score: symusic.Score, steps_per_quarter: int) -> list[Change]:
     """Return the time signatures in order, one at step 0 at least (4/4 where the score does not say)."""
-    found: dict[int, Change] = {}
+    found = [Change(0, 4, 4)]
     for signature in sorted(score.time_signatures, key=lambda s: s.time):
         step = round(signature.time * steps_per_quarter / score.ticks_per_quarter)
-        found[step] = Change(step, signature.numerator, signature.denominator)
-    if 0 not in found:
-        found[0] = Change(0, 4, 4)
-    changes: list[Change] = []
-    for step in sorted(found):
-        if not changes or found[step][1:] != changes[-1][1:]:
-            changes.append(found[step])
-    return changes
+        found.append(Change(step, signature.numerator, signature.denominator))
+    return changes(found, lambda change: change.step, lambda change: change[1:])
 
 
 def top_line(line: Line) -> Line:
     """Return the highest note of each start, cut where the next one starts."""
     line = line.sorted()
-    last = np.append(line.starts[1:] != line.starts[:-1], True)
+    last = np.append(line.starts[1:] != line.starts[:-1], True)[: len(line.starts)]
     starts, ends, pitches = (values[last] for values in line[:3])
     ends[:-1] = np.minimum(ends[:-1], starts[1:])
     return Line(starts, ends, pitches, line.name)

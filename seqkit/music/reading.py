@@ -18,7 +18,7 @@ import numpy as np
 from seqkit.console import progress as show_progress
 from seqkit.errors import DataError, MissingDependencyError, ParameterError, require
 from seqkit.music import notation
-from seqkit.music.notes import TICKS
+from seqkit.music.notes import TICKS, changes
 from seqkit.music.step_files import numbered, read_json, read_mat, roll_score, voices_score
 from seqkit.music.tunes import split_tunes
 
@@ -224,19 +224,14 @@ def _tidy(score: symusic.Score, min_notes: int) -> symusic.Score:
         raise DataError("is damaged: its quarters have no ticks")
     score.tracks = tracks
     score = score.resample(TICKS, min_dur=1)
-    score.time_signatures = _changes(score.time_signatures, lambda meter: (meter.numerator, meter.denominator))
-    score.key_signatures = _changes(score.key_signatures, lambda key: (key.key, key.tonality))
-    score.tempos = _changes(score.tempos, lambda tempo: tempo.mspq)
+    score.time_signatures = changes(score.time_signatures, _time, lambda meter: (meter.numerator, meter.denominator))
+    score.key_signatures = changes(score.key_signatures, _time, lambda key: (key.key, key.tonality))
+    score.tempos = changes(score.tempos, _time, lambda tempo: tempo.mspq)
     return score
 
 
-def _changes(events, value: Callable) -> list:
-    """The events that change something; of several at one time the last."""
-    changes: list = []
-    for event in {event.time: event for event in sorted(events, key=lambda event: event.time)}.values():
-        if not changes or value(event) != value(changes[-1]):
-            changes.append(event)
-    return changes
+def _time(event) -> int:
+    return event.time
 
 
 def _midi(file: Path, part: str) -> Contents:

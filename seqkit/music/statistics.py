@@ -9,6 +9,8 @@ from typing import TYPE_CHECKING, NamedTuple
 import numpy as np
 
 from seqkit.errors import DataError, InputTypeError
+from seqkit.music.notes import line_of
+from seqkit.music.notes import top_line as highest_notes
 
 if TYPE_CHECKING:
     from symusic import Score, Track
@@ -99,14 +101,8 @@ def top_line(track: Track, ticks_per_quarter: int) -> tuple[np.ndarray, np.ndarr
     pitches : ndarray
         int64 (n,)
     """
-    notes = track.notes.numpy()
-    # Halves upward: rounded to even, a figure would change with the place where it stands.
-    onsets = (2 * GRID * notes["time"].astype(np.int64) + ticks_per_quarter) // (2 * ticks_per_quarter)
-    pitches = notes["pitch"].astype(np.int64)
-    order = np.lexsort((pitches, onsets))
-    onsets, pitches = onsets[order], pitches[order]
-    last = np.append(onsets[1:] != onsets[:-1], True)[: len(onsets)]
-    return onsets[last], pitches[last]
+    line = highest_notes(line_of(track, ticks_per_quarter, GRID))
+    return line.starts, line.pitches
 
 
 def line_steps(onsets: np.ndarray, pitches: np.ndarray) -> np.ndarray:

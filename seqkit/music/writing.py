@@ -10,7 +10,7 @@ import numpy as np
 
 from seqkit.errors import DataError, InputTypeError, require
 from seqkit.io.lines import write_bytes
-from seqkit.music.notes import TICKS, bar_lines
+from seqkit.music.notes import TICKS, bar_lines, on_grid
 
 if TYPE_CHECKING:
     from symusic import Score
@@ -132,7 +132,7 @@ def _tidy_notes(notes: dict[str, np.ndarray], ticks_per_quarter: int, track: int
         column[lasting].astype(np.int64) for column in (notes["time"], notes["duration"], pitch, notes["velocity"])
     )
     # Starts and ends are rounded each, so that what is joined stays joined.
-    start, end = _rescaled(time, ticks_per_quarter), _rescaled(time + duration, ticks_per_quarter)
+    start, end = (on_grid(ticks, ticks_per_quarter, TICKS) for ticks in (time, time + duration))
     end = np.maximum(end, start + 1)
     order = np.lexsort((end, start, pitch))
     start, end, pitch, velocity = start[order], end[order], pitch[order], velocity[order]
@@ -143,10 +143,6 @@ def _tidy_notes(notes: dict[str, np.ndarray], ticks_per_quarter: int, track: int
     columns = {"time": start, "duration": end - start, "pitch": pitch, "velocity": velocity.clip(1, 127)}
     types = {"time": np.int32, "duration": np.int32, "pitch": np.int8, "velocity": np.int8}
     return {name: column[order].astype(types[name]) for name, column in columns.items()}
-
-
-def _rescaled(ticks: np.ndarray, ticks_per_quarter: int) -> np.ndarray:
-    return (2 * ticks * TICKS + ticks_per_quarter) // (2 * ticks_per_quarter)
 
 
 def _one_each(events: list, start: object) -> list:
