@@ -4,10 +4,25 @@ from __future__ import annotations
 
 import os
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any
+
+import typer
 
 from seqkit.console import import_tensorflow
 from seqkit.errors import ModelFileError, ParameterError
+
+Output = Annotated[Path, typer.Option("--output", "-o", help="Folder to write the model to; must not exist.")]
+Config = Annotated[Path | None, typer.Option(help="YAML file of the parameters below; flags win over it.")]
+Overwrite = Annotated[bool, typer.Option("--overwrite", help="Replace the model that OUTPUT holds.")]
+Versions = Annotated[
+    Path | None,
+    typer.Option("--output", "-o", help="Folder of versions.", show_default="saved_models/MODEL's name"),
+]
+
+
+def versions_folder(model: Path, given: Path | None) -> Path:
+    """Return where versions of a model are exported to: where a person said, or a folder of the model's name."""
+    return given or Path("saved_models") / model.resolve().name
 
 
 def check_output(output: Path, overwrite: bool) -> None:

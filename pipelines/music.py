@@ -15,7 +15,15 @@ import typer
 from seqkit.cli_parameters import estimator_command, given_parameters
 from seqkit.console import console, import_tensorflow, note
 from seqkit.errors import ParameterError
-from seqkit_pipelines.model_folders import check_output, saved_class
+from seqkit_pipelines.model_folders import (
+    Config,
+    Output,
+    Overwrite,
+    Versions,
+    check_output,
+    saved_class,
+    versions_folder,
+)
 
 app = typer.Typer(
     help="Music: learn from scores, write new ones, continue and harmonize.",
@@ -32,7 +40,7 @@ _DROPPED_SHOWN = 20
 def train(
     context: typer.Context,
     train: Annotated[Path, typer.Argument(metavar="TRAIN", help="A folder of scores, or one file.")],
-    output: Annotated[Path, typer.Option("--output", "-o", help="Folder to write the model to; must not exist.")],
+    output: Output,
     representation: Annotated[
         Literal["melody", "roll", "chorale", "events"],
         typer.Option(
@@ -61,8 +69,8 @@ def train(
     ] = "none",
     min_notes: Annotated[int, typer.Option(help="Pieces with fewer notes are dropped.")] = 8,
     report: Annotated[Path | None, typer.Option(help="TSV file to write: each file, kept or dropped, and why.")] = None,
-    config: Annotated[Path | None, typer.Option(help="YAML file of the parameters below; flags win over it.")] = None,
-    overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace the model that OUTPUT holds.")] = False,
+    config: Config = None,
+    overwrite: Overwrite = False,
 ) -> None:
     """Train on scores, report what was kept and dropped and how probable dev (and test) are, and save."""
     from seqkit.music import Composer, make_representation
@@ -158,13 +166,10 @@ def generate(
 @app.command()
 def export(
     model: Model,
-    output: Annotated[
-        Path | None,
-        typer.Option("--output", "-o", help="Folder of versions.", show_default="saved_models/MODEL's name"),
-    ] = None,
+    output: Versions = None,
 ) -> None:
     """Export for TensorFlow Serving: OUTPUT/<next version>, checked in TensorFlow's C++ runtime before it appears."""
-    typer.echo(_load(model).export(output or Path("saved_models") / model.resolve().name))
+    typer.echo(_load(model).export(versions_folder(model, output)))
 
 
 DEMO_TUNE = "B4 B4 C5 D5 D5 C5 B4 A4 G4 G4 A4 B4 B4:3/2 A4:1/2 A4:2"

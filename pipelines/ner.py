@@ -15,7 +15,16 @@ import typer
 from seqkit.cli_parameters import estimator_command, given_parameters
 from seqkit.console import console, entity_text, import_tensorflow, is_terminal, note
 from seqkit.errors import ExportError, ParameterError
-from seqkit_pipelines.model_folders import check_output, load_model, saved_class
+from seqkit_pipelines.model_folders import (
+    Config,
+    Output,
+    Overwrite,
+    Versions,
+    check_output,
+    load_model,
+    saved_class,
+    versions_folder,
+)
 from seqkit_pipelines.tagging_files import (
     entities_of,
     read_items,
@@ -50,13 +59,13 @@ TagColumn = Annotated[str, typer.Option(help="CoNLL column of the tag; for CoNLL
 def train(
     context: typer.Context,
     train: Annotated[Path, typer.Argument(metavar="TRAIN", help="Tagged sentences to learn from.")],
-    output: Annotated[Path, typer.Option("--output", "-o", help="Folder to write the model to; must not exist.")],
+    output: Output,
     dev: Annotated[
         Path | None, typer.Option(help="Tagged sentences that decide when to stop.", show_default="part of TRAIN")
     ] = None,
     test: Annotated[Path | None, typer.Option(help="Tagged sentences to report on at the end.")] = None,
-    config: Annotated[Path | None, typer.Option(help="YAML file of the parameters below; flags win over it.")] = None,
-    overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace the model that OUTPUT holds.")] = False,
+    config: Config = None,
+    overwrite: Overwrite = False,
     format: Format = "auto",
     delimiter: Delimiter = None,
     token_column: TokenColumn = 0,
@@ -136,13 +145,10 @@ def predict(
 @app.command()
 def export(
     model: Model,
-    output: Annotated[
-        Path | None,
-        typer.Option("--output", "-o", help="Folder of versions.", show_default="saved_models/MODEL's name"),
-    ] = None,
+    output: Versions = None,
 ) -> None:
     """Export for TensorFlow Serving: OUTPUT/<next version>, checked in TensorFlow's C++ runtime before it appears."""
-    typer.echo(_load(model).export(output or Path("saved_models") / model.resolve().name))
+    typer.echo(_load(model).export(versions_folder(model, output)))
 
 
 def demo(text: str | None = None, output: Path = Path("saved_models/ner")) -> None:

@@ -15,7 +15,16 @@ import typer
 from seqkit.cli_parameters import estimator_command, given_parameters
 from seqkit.console import import_tensorflow, is_terminal, note
 from seqkit.errors import ParameterError
-from seqkit_pipelines.model_folders import check_output, load_model, saved_class
+from seqkit_pipelines.model_folders import (
+    Config,
+    Output,
+    Overwrite,
+    Versions,
+    check_output,
+    load_model,
+    saved_class,
+    versions_folder,
+)
 from seqkit_pipelines.text_files import TWO_GRADES, classify_texts, read_labelled, read_texts, write_answers
 
 app = typer.Typer(
@@ -54,13 +63,13 @@ Grades = Annotated[
 def train(
     context: typer.Context,
     train: Annotated[Path, typer.Argument(metavar="TRAIN", help="Labelled texts to learn from.")],
-    output: Annotated[Path, typer.Option("--output", "-o", help="Folder to write the model to; must not exist.")],
+    output: Output,
     dev: Annotated[
         Path | None, typer.Option(help="Labelled texts that decide when to stop.", show_default="part of TRAIN")
     ] = None,
     test: Annotated[Path | None, typer.Option(help="Labelled texts to report on at the end.")] = None,
-    config: Annotated[Path | None, typer.Option(help="YAML file of the parameters below; flags win over it.")] = None,
-    overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace the model that OUTPUT holds.")] = False,
+    config: Config = None,
+    overwrite: Overwrite = False,
     format: Format = "auto",
     text_column: TextColumn = None,
     label_column: LabelColumn = None,
@@ -180,14 +189,11 @@ def predict(
 @app.command()
 def export(
     model: Model,
-    output: Annotated[
-        Path | None,
-        typer.Option("--output", "-o", help="Folder of versions.", show_default="saved_models/MODEL's name"),
-    ] = None,
+    output: Versions = None,
 ) -> None:
     """Export for TensorFlow Serving: OUTPUT/<next version>, checked in TensorFlow's C++ runtime before it appears."""
     _reads_trees(model)
-    typer.echo(load_model(model).export(output or Path("saved_models") / model.resolve().name))
+    typer.echo(load_model(model).export(versions_folder(model, output)))
 
 
 def _reads_trees(model: Path) -> bool:

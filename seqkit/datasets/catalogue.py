@@ -5,7 +5,7 @@ Nothing of them is bundled. `seqkit.datasets.find` says where a set lies on this
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from types import MappingProxyType
 
@@ -460,3 +460,12 @@ def describe(name: str) -> str:
         f"notes:   {entry.notes}",
     ]
     return "\n".join(lines)
+
+
+def check_name_and_split(name: str, known: Sequence[str], split: str, splits: Iterable[str], other: str) -> None:
+    """Raise where a reader does not know a set, ``other`` saying what to do with those of the catalogue, or a part."""
+    if name not in known:
+        hint = f" {other}" if name in DATASETS else ""
+        raise ParameterError(f"name must be {' or '.join(map(repr, known))}; got {name!r}.{hint}")
+    if split not in splits:
+        raise ParameterError(f"split of {name!r} must be one of {', '.join(map(repr, splits))}; got {split!r}.")

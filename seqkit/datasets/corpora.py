@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from seqkit.datasets.catalogue import DATASETS
+from seqkit.datasets.catalogue import check_name_and_split
 from seqkit.datasets.fetch import find, stored_file
-from seqkit.errors import ParameterError
 
 _SPLITS = ("train", "dev", "test")
 _FILES = {"train": "train.txt", "dev": "valid.txt", "test": "test.txt"}
@@ -33,11 +32,8 @@ def load_corpus(name: str, split: str = "train") -> str | list[str]:
     DataError
         If the data is not here and cannot be downloaded.
     """
-    if name not in ("tinyshakespeare", "wikitext2"):
-        other = " That set has labels: use load_texts or load_tagging." if name in DATASETS else ""
-        raise ParameterError(f"name must be 'tinyshakespeare' or 'wikitext2'; got {name!r}.{other}")
-    if split not in _SPLITS:
-        raise ParameterError(f"split of {name!r} must be one of {', '.join(map(repr, _SPLITS))}; got {split!r}.")
+    other = "That set has labels: use load_texts or load_tagging."
+    check_name_and_split(name, ("tinyshakespeare", "wikitext2"), split, _SPLITS, other)
     from seqkit.io.lines import read_lines
 
     folder = find(name)

@@ -5,9 +5,8 @@ from __future__ import annotations
 import json
 from typing import TYPE_CHECKING
 
-from seqkit.datasets.catalogue import DATASETS
+from seqkit.datasets.catalogue import check_name_and_split
 from seqkit.datasets.fetch import find, stored_file
-from seqkit.errors import ParameterError
 
 if TYPE_CHECKING:
     import numpy as np
@@ -39,11 +38,8 @@ def load_music(name: str, split: str = "train") -> list[np.ndarray]:
     DataError
         If the data is not here and cannot be downloaded.
     """
-    if name not in ("poly_music", "jsb_chorales_json"):
-        other = " That set is of another kind." if name in DATASETS else ""
-        raise ParameterError(f"name must be 'poly_music' or 'jsb_chorales_json'; got {name!r}.{other}")
-    if split not in _MAT:
-        raise ParameterError(f"split of {name!r} must be one of {', '.join(map(repr, _MAT))}; got {split!r}.")
+    other = "That set is of another kind."
+    check_name_and_split(name, ("poly_music", "jsb_chorales_json"), split, _MAT, other)
     import numpy as np
 
     folder = find(name)
