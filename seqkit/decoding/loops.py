@@ -70,18 +70,18 @@ def write(step: Step, ids, states, limits, settings: Settings, end: int = 0, ban
     return Written(tf.where(tf.sequence_mask(lengths, longest), table[:, :longest], 0), lengths, total)
 
 
-def write_frames(model, context, frames, states, limits, settings: Settings) -> Written:
+def write_frames(model, advance: Callable, frames, states, limits, settings: Settings) -> Written:
     """Draw sequences of frames; where the network says so, they end by chance before their limits.
 
     Args:
         model: A `seqkit.models.next_step.NextStep` of frames.
-        context: Tensor [rows, context_dim].
+        advance: Its `stepper`.
         frames: float32 [rows, keys]: the last frame before what is to be written.
         states: Tensor [rows, size]: the states before that frame is read.
         limits: int32 [rows]: most frames to write.
         settings: How; of frames, top_k and top_p say nothing.
     """
-    longest, advance = tf.reduce_max(tf.pad(limits, [[0, 1]])), model.stepper(context)
+    longest = tf.reduce_max(tf.pad(limits, [[0, 1]]))
     rows, keys = tf.shape(frames)[0], model.config["keys"]
     cold = settings.temperature <= 0
 

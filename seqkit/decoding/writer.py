@@ -33,59 +33,63 @@ class Writer:
         # The unknown token stands for many; it is no text.
         self.banned = None if model.config["keys"] else tf.one_hot(UNKNOWN, model.config["vocabulary_size"], -1e30, 0.0)
 
-    def _step(self, context):
-        advance = self.model.stepper(context)
-
+    def _step(self, advance):
         def step(items, states):
             outputs, states = advance(items, states)
             return self.model.logits(outputs), states
 
         return step
 
-    def begin(self, prompts, lengths, context):
-        """Return the last item of each prompt (0, the beginning, of an empty one), and the states before it."""
+    def begin(self, prompts, lengths, context, advance=None):
+        """Return the last item of each prompt (0, the beginning, of an empty one), and the states before it.
+
+        ``advance`` is the model's stepper where it is made already.
+        """
         first = tf.zeros(tf.concat([tf.shape(prompts)[:1], [1], tf.shape(prompts)[2:]], 0), prompts.dtype)
         items = tf.concat([first, prompts], 1)
         states = self.model.first_states(tf.shape(items)[0], context)
-        advance = self.model.stepper(context)
+        advance = advance or self.model.stepper(context)
         states = read_all(lambda items, states: advance(items, states)[1], items, lengths, states)
         return tf.gather(items, lengths, batch_dims=1), states
 
     def distribution(self, last, states, context):
         """Return the probabilities of the ids that may come next, [rows, vocabulary]."""
-        return tf.nn.softmax(self._step(context)(last, states)[0])
+        return tf.nn.softmax(self._step(self.model.stepper(context))(last, states)[0])
 
     def next(self, last, states, context, t, *settings):
         """Draw the t-th id after the prompts; return it and the states before it is read."""
-        logits, states = self._step(context)(last, states)
+        logits, states = self._step(self.model.stepper(context))(last, states)
         seeds, *how = settings
         return sample(logits + self.banned, uniform(seeds, t), *how), states
 
     def write(self, prompts, lengths, context, limits, *settings) -> Written:
         """Draw up to ``limits`` [rows] items."""
-        begun, settings = self.begin(prompts, lengths, context), Settings(*settings)
+        settings, advance = Settings(*settings), self.model.stepper(context)
+        begun = self.begin(prompts, lengths, context, advance)
         if self.model.config["keys"]:
             if self.model.config["halting"] != "length":
-                return write_frames(self.model, context, *begun, limits, settings)
+                return write_frames(self.model, advance, *begun, limits, settings)
             whole = self.model.length_head.draw(context, uniform(settings.seeds, _LENGTH_STEP), settings.temperature)
             limits = tf.minimum(limits, tf.maximum(whole - lengths, 0))
-            written = write_frames(self.model, context, *begun, limits, settings)
+            written = write_frames(self.model, advance, *begun, limits, settings)
             return written._replace(
                 log_probability=written.log_probability - self.model.length_head.losses(whole, context)
             )
-        return write(self._step(context), *begun, limits, settings, banned=self.banned)
+        return write(self._step(advance), *begun, limits, settings, banned=self.banned)
 
     def fill(self, given, limits, context, *settings) -> Written:
         """Write ``limits`` [rows] ids: those of ``given`` [rows, time] where they are not -1, and drawn ones."""
         nothing = tf.zeros([tf.shape(given)[0], 0], tf.int32)
-        begun = self.begin(nothing, tf.zeros_like(limits), context)
+        advance = self.model.stepper(context)
+        begun = self.begin(nothing, tf.zeros_like(limits), context, advance)
         banned = self.banned + tf.one_hot(0, self.banned.shape[0], -1e30, 0.0)  # no end before the end
-        return write(self._step(context), *begun, limits, Settings(*settings), banned=banned, given=given)
+        return write(self._step(advance), *begun, limits, Settings(*settings), banned=banned, given=given)
 
     def search(self, width: int, prompts, lengths, context, limits) -> Written:
         """Return the most probable continuations of up to ``limits`` [rows] ids, [rows, width, …]."""
         begun = self.begin(prompts, lengths, context)
-        return search(self._step(tf.repeat(context, width, 0)), *begun, limits, width, banned=self.banned)
+        step = self._step(self.model.stepper(tf.repeat(context, width, 0)))
+        return search(step, *begun, limits, width, banned=self.banned)
 
 
 def writer_function(model, name: str | tuple[str, int]) -> Callable:
