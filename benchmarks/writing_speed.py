@@ -34,7 +34,7 @@ if __package__ in (None, ""):  # run as a file: make `benchmarks` and an uninsta
     sys.path[0] = str(Path(__file__).resolve().parents[1])
 
 from benchmarks.peers import WRITING_PEERS
-from benchmarks.peers.base import OnEpoch
+from benchmarks.peers.base import epoch_seconds
 from benchmarks.peers.worker import Worker, import_peer
 from benchmarks.tagger_speed import Rounds, machine, note, table, train_in_turns
 
@@ -176,10 +176,6 @@ def heading(where: dict[str, object], workers: dict[str, Worker], options: argpa
 class WritingContender:
     """What a worker can be asked; the peer lives on between calls, so a later call finds the model fitted.
 
-    A peer has ``name``; ``fit(text, epochs, on_epoch)``, which calls ``on_epoch(epoch, seconds)`` for each epoch with
-    the time of its training alone, and leaves the mean loss of the last one in ``loss``; and ``write(way, texts,
-    length, seed)``, which returns strings that follow a line break.
-
     Parameters
     ----------
     key : str
@@ -210,13 +206,7 @@ class WritingContender:
     def train(self, epochs: int, warmup: int, seed: int) -> list[float]:
         """Return training characters/s of each epoch after the warm-up."""
         self.peer = self.make(random_state=seed)
-        seconds: list[float] = []
-        started = time.perf_counter()
-        self.peer.fit(self.text, warmup + epochs, lambda _, spent: seconds.append(spent))
-        wall = time.perf_counter() - started
-        # A peer that claims more time than passed, or another number of epochs, would make the table false.
-        if sum(seconds) > wall or len(seconds) != warmup + epochs:
-            raise RuntimeError(f"{self.peer.name} reports {len(seconds)} epochs, {sum(seconds):.1f} s of {wall:.1f} s")
+        seconds = epoch_seconds(self.peer.name, partial(self.peer.fit, self.text), warmup + epochs)
         return [self.told / spent for spent in seconds[warmup:]]
 
     def loss(self) -> float:
@@ -235,51 +225,6 @@ class WritingContender:
             if total >= 0.95 * texts * length:
                 return total / seconds
         raise RuntimeError(f"{way} wrote {total:,} characters only, of {texts} times {length}")
-
-
-class SeqkitWriter:
-    """``seqkit.LanguageModel`` at the sizes of the comparison, by its public API alone.
-
-    Parameters
-    ----------
-    units : int
-        Of the LSTM.
-    batch_size, steps : int
-        Rows of a batch, and characters of each.
-    random_state : int
-        Seed.
-    """
-
-    name = "seqkit"
-
-    def __init__(self, units: int = 512, batch_size: int = BATCH, steps: int = STEPS, random_state: int = 0):
-        self.parameters = {
-            "cell": "lstm",
-            "units": units,
-            "word_dim": None,  # one-hot
-            "dropout": 0.0,
-            "batch_size": batch_size,
-            "steps": steps,
-            "random_state": random_state,
-            "validation_fraction": None,  # every epoch trains on all; nothing is evaluated or stopped early
-            "verbose": 0,
-        }
-
-    def fit(self, text: str, epochs: int, on_epoch: OnEpoch) -> SeqkitWriter:
-        """Fit without any dev part."""
-        from seqkit import LanguageModel
-
-        self.model = LanguageModel(**self.parameters, epochs=epochs)
-        # It reads a beginning before the text and expects an end after it, so it tells as many as the peers.
-        self.model.fit([text[1:-1]])
-        for epoch, spent in enumerate(self.model.history_["seconds"], start=1):
-            on_epoch(epoch, float(spent))
-        self.loss = float(self.model.history_["loss"][-1])
-        return self
-
-    def write(self, way: str, texts: int, length: int, seed: int) -> list[str]:
-        """Call ``generate`` once."""
-        return self.model.generate(["\n"] * texts, length, seed=seed)
 
 
 if __name__ == "__main__":

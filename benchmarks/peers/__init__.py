@@ -1,5 +1,5 @@
 """What seqkit is measured against, and seqkit itself, behind small interfaces: ``base.Peer`` for taggers,
-``text_base.TextPeer`` for classifiers of texts; what writers of texts have is told in ``benchmarks/writing_speed.py``.
+``text_base.TextPeer`` for classifiers of texts, ``writing_base.WritingPeer`` for writers of texts.
 """
 
 #: Name on the command line -> class. Strings, so that a process loads one framework only.
@@ -18,7 +18,7 @@ TEXT_PEERS = {
 }
 
 WRITING_PEERS = {
-    "seqkit": "benchmarks.writing_speed:SeqkitWriter",
+    "seqkit": "benchmarks.peers.seqkit_writer:SeqkitWriter",
     "keras": "benchmarks.peers.keras_writer:KerasWriter",
     "torch": "benchmarks.peers.torch_writer:TorchWriter",
 }

@@ -68,3 +68,18 @@ class Peer(ABC):
 
         self.fit(*train, epochs, on_epoch=watch)
         return reached
+
+
+def epoch_seconds(name: str, fit: Callable[[int, OnEpoch], object], epochs: int) -> list[float]:
+    """Fit for so many epochs, and return the seconds that each is said to have trained for."""
+    seconds: list[float] = []
+    started = time.perf_counter()
+    fit(epochs, lambda _, spent: seconds.append(spent))
+    wall = time.perf_counter() - started
+    # A peer that claims more time than passed, or another number of epochs, would make the table false.
+    if sum(seconds) > wall or len(seconds) != epochs:
+        raise RuntimeError(
+            f"{name} reports {len(seconds)} epochs and {sum(seconds):.1f} s; expected {epochs} epochs within the "
+            f"{wall:.1f} s that fit took"
+        )
+    return seconds

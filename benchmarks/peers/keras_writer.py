@@ -20,43 +20,19 @@ from keras import layers
 
 from benchmarks.peers.base import OnEpoch
 from benchmarks.peers.keras_recipe import _Clock
+from benchmarks.peers.writing_base import WritingPeer
 
 
-class KerasWriter:
-    """Stateful LSTM in Keras.
-
-    Parameters
-    ----------
-    units : int
-        Of the LSTM.
-    batch_size, steps : int
-        Rows of a batch, and characters of each.
-    learning_rate : float
-        Of Adam.
-    random_state : int
-        Seed.
-    """
+class KerasWriter(WritingPeer):
+    """Stateful LSTM in Keras; parameters as in `WritingPeer`."""
 
     name = "Keras recipe (a)"
-
-    def __init__(
-        self,
-        units: int = 512,
-        batch_size: int = 64,
-        steps: int = 128,
-        learning_rate: float = 2e-3,
-        random_state: int = 0,
-    ):
-        self.units, self.batch_size, self.steps = units, batch_size, steps
-        self.learning_rate, self.random_state = learning_rate, random_state
 
     def fit(self, text: str, epochs: int, on_epoch: OnEpoch) -> KerasWriter:
         """Lay the text out in rows, then ``compile`` and ``fit``."""
         keras.backend.clear_session()
         keras.utils.set_random_seed(self.random_state)
-        self.characters = sorted(set(text))
-        self.number = {character: i for i, character in enumerate(self.characters)}
-        ids = np.array([self.number[character] for character in text], np.int32)
+        ids = np.array(self.read(text), np.int32)
         self.writers: dict[tuple[str, int], keras.Model] = {}
         self.model = self._build((self.batch_size, self.steps), stateful=True, every_step=True)
         self.model.compile(keras.optimizers.Adam(self.learning_rate), "sparse_categorical_crossentropy")

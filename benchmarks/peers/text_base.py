@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import time
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
+from functools import partial
 
-from benchmarks.peers.base import OnEpoch
+from benchmarks.peers.base import OnEpoch, epoch_seconds
 
 Label = int | str
 
@@ -34,15 +34,6 @@ class TextPeer(ABC):
 
         Real tokens are counted, never padding, so that a peer gains nothing by padding more.
         """
-        seconds: list[float] = []
-        started = time.perf_counter()
-        self.fit(X, y, warmup + epochs, lambda _, spent: seconds.append(spent))
-        wall = time.perf_counter() - started
-        # A peer that claims more time than passed, or another number of epochs, would make the table false.
-        if sum(seconds) > wall or len(seconds) != warmup + epochs:
-            raise RuntimeError(
-                f"{self.name} reports {len(seconds)} epochs and {sum(seconds):.1f} s; expected {warmup + epochs} "
-                f"epochs within the {wall:.1f} s that fit took"
-            )
+        seconds = epoch_seconds(self.name, partial(self.fit, X, y), warmup + epochs)
         tokens = sum(len(text.split()) for text in X)
         return [tokens / spent for spent in seconds[warmup:]]

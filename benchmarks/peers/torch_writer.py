@@ -18,46 +18,30 @@ import torch
 from torch import nn
 
 from benchmarks.peers.base import OnEpoch
+from benchmarks.peers.writing_base import WritingPeer
 
 
-class TorchWriter:
+class TorchWriter(WritingPeer):
     """Character LSTM in PyTorch.
 
     Parameters
     ----------
-    units : int
-        Of the LSTM.
-    batch_size, steps : int
-        Rows of a batch, and characters of each.
-    learning_rate : float
-        Of Adam.
     threads : int
         PyTorch's threads.
-    random_state : int
-        Seed.
+    **sizes
+        As in `WritingPeer`.
     """
 
     name = "PyTorch (b)"
 
-    def __init__(
-        self,
-        units: int = 512,
-        batch_size: int = 64,
-        steps: int = 128,
-        learning_rate: float = 2e-3,
-        threads: int = 2,
-        random_state: int = 0,
-    ):
-        self.units, self.batch_size, self.steps = units, batch_size, steps
-        self.learning_rate, self.random_state = learning_rate, random_state
+    def __init__(self, threads: int = 2, **sizes):
+        super().__init__(**sizes)
         torch.set_num_threads(threads)
 
     def fit(self, text: str, epochs: int, on_epoch: OnEpoch) -> TorchWriter:
         """Train with cross-entropy."""
         torch.manual_seed(self.random_state)
-        self.characters = sorted(set(text))
-        self.number = {character: i for i, character in enumerate(self.characters)}
-        ids = torch.tensor([self.number[character] for character in text])
+        ids = torch.tensor(self.read(text))
         # Time before batch; row r of a segment goes on where row r of the segment before ended.
         inputs, targets = (part.view(self.batch_size, -1).T.split(self.steps) for part in (ids[:-1], ids[1:]))
         size = len(self.characters)
