@@ -88,10 +88,13 @@ def train(
     import_tensorflow()
     composer = Composer(reads, transpose=transpose, **parameters)
     composer.fit(data["train"].pieces, data["dev"].pieces if dev else None)
-    dropped = [*data["train"].dropped, *composer.dropped_]
-    if report is not None:
-        _write_report(report, composer.kept_, dropped)
     composer.save(output)
+    judged = {name: composer.evaluate(data[name].pieces) for name in ("dev", "test") if name in data}
+    unread = {"train": composer.dropped_[: len(data["train"].pieces) - len(composer.kept_)]}
+    unread |= {name: found.dropped for name, found in judged.items()}
+    if report is not None:
+        _write_report(report, data, unread)
+    dropped = [*data["train"].dropped, *unread["train"]]
     screen = console()
     held_out = f" ({len(composer.held_out_):,} of them to judge each pass)" if composer.held_out_ else ""
     screen.print(f"{len(composer.kept_):,} pieces kept{held_out}, {len(dropped):,} dropped" + ":" * bool(dropped))
@@ -99,9 +102,8 @@ def train(
         screen.print(f"  {piece.name}: {piece.reason}", soft_wrap=True)
     if len(dropped) > _DROPPED_SHOWN:
         screen.print(f"  and {len(dropped) - _DROPPED_SHOWN:,} more" + " (--report lists all)" * (report is None))
-    for name in ("dev", "test"):
-        if name in data:
-            screen.print(f"{name}: {_judged(composer, data[name].pieces)}")
+    for name, found in judged.items():
+        screen.print(f"{name}: {_told(composer, found)}")
     note(f"Saved to {output}")
 
 
@@ -120,8 +122,8 @@ def evaluate(
     composer = _load(model)
     styles = "folders" if composer.generator_.context_kind_ == "styles" else "none"
     pieces = _read(file, part, styles, min_notes).pieces
-    typer.echo(_judged(composer, pieces))
-    typer.echo(format_statistics(music_statistics(piece.score for piece in pieces), composer.statistics_))
+    typer.echo(_told(composer, composer.evaluate(pieces)))
+    typer.echo(format_statistics(music_statistics(composer.read(pieces)), composer.statistics_))
 
 
 @app.command()
@@ -152,15 +154,18 @@ def generate(
 
     if sum(given is not None for given in (begin, notes, harmonize)) > 1:
         raise ParameterError("--begin, --notes and --harmonize each say what there is already. Give one of them.")
-    composer, first = _load(model), None
+    composer = _load(model)
     how: dict[str, Any] = {"style": style, "temperature": temperature, "top_p": top_p}
     if harmonize is not None:
         scores = composer.harmonize(read_score(harmonize), count, seed=seed, **how)
+        own = [_below(score) for score in scores]
     else:
         first = read_score(begin) if begin else read_notes(notes, tempo or composer.tempo_) if notes else None
         scores = composer.generate(count, bars=bars, begin=first, seed=seed, tempo=tempo, **how)
+        given = first.end() if first else 0
+        own = [score.clip(given, max(given, score.end()) + 1) for score in scores]
     _write(scores, output, wav, picture)
-    _compare(composer, scores, first.end() if first else 0)
+    _compare(composer, scores, own)
 
 
 @app.command()
@@ -206,12 +211,15 @@ def demo(text: str | None = None, output: Path = Path("saved_models/music")) -> 
     composer = Composer(make_representation("chorale", steps_per_quarter=2), **DEMO_PARAMETERS).fit(
         pieces[6:], pieces[:6]
     )
-    screen.print(f"Learned to write them ({_since(started)}); of others: {_judged(composer, pieces[:6])}.")
-    own = max(composer.generate(8, bars=16, temperature=0.8, seed=0), key=lambda score: score.end())
-    scores = [own, *composer.harmonize(tune, seed=0)]
+    screen.print(
+        f"Learned to write them ({_since(started)}); of others: {_told(composer, composer.evaluate(pieces[:6]))}."
+    )
+    new = max(composer.generate(8, bars=16, temperature=0.8, seed=0), key=lambda score: score.end())
+    (harmonized,) = composer.harmonize(tune, seed=0)
+    scores = [new, harmonized]
     screen.print("A chorale of its own, the longest of eight, and three voices to a given tune:")
     _write(scores, DEMO_FOLDER, True, True)
-    _compare(composer, scores)
+    _compare(composer, scores, [new, _below(harmonized)])
     screen.print(f"Exported to {composer.export(output)}, which answers the same in TensorFlow's C++ runtime.")
 
 
@@ -258,23 +266,25 @@ def _load(model: Path) -> Any:
     return Composer.load(model)
 
 
-def _judged(composer: Any, pieces: Sequence[Any]) -> str:
-    """Say how probable pieces are."""
-    found = composer.evaluate(pieces)
+def _told(composer: Any, found: Any) -> str:
+    """Say how probable pieces are; ``found`` is what `seqkit.music.Composer.evaluate` gives."""
     unit = "frame" if composer.representation.name == "roll" else "token"
     dropped = f", {len(found.dropped)} pieces could not be read" if found.dropped else ""
     return f"{found.loss:.4f} nats per {unit}, {found.items:,} {unit}s{dropped}"
 
 
-def _write_report(path: Path, kept: Sequence[str], dropped: Sequence[Any]) -> None:
-    """Write which files were kept."""
+def _write_report(path: Path, data: dict[str, Any], unread: dict[str, Sequence[Any]]) -> None:
+    """Write which files of each part were kept; ``unread`` are those that the representation could not take."""
     from seqkit.io import write_whole
 
-    rows = [(name, "kept", "") for name in kept] + [(piece.name, "dropped", piece.reason) for piece in dropped]
     with write_whole(path) as stream:
-        stream.write("file\tdecision\treason\n")
-        for row in sorted(rows):
-            stream.write("\t".join(" ".join(cell.split()) for cell in row) + "\n")
+        stream.write("part\tfile\tdecision\treason\n")
+        for part, reading in data.items():
+            dropped = {piece.name: piece.reason for piece in (*reading.dropped, *unread[part])}
+            kept = {piece.name: "" for piece in reading.pieces if piece.name not in dropped}
+            for name, reason in sorted((kept | dropped).items()):
+                row = (part, name, "dropped" if name in dropped else "kept", reason)
+                stream.write("\t".join(" ".join(cell.split()) for cell in row) + "\n")
 
 
 def _write(scores: Sequence[Any], folder: Path, wav: bool, picture: bool) -> None:
@@ -297,13 +307,20 @@ def _write(scores: Sequence[Any], folder: Path, wav: bool, picture: bool) -> Non
         typer.echo("  ".join(map(str, paths)))
 
 
-def _compare(composer: Any, scores: Sequence[Any], given: int = 0) -> None:
-    """Print what pieces are like beside the training pieces, and what they copied behind what was given, in ticks."""
+def _below(score: Any) -> Any:
+    """Return a score without its first track, which was given."""
+    rest = score.copy()
+    rest.tracks.pop(0)
+    return rest
+
+
+def _compare(composer: Any, scores: Sequence[Any], own: Sequence[Any]) -> None:
+    """Print what pieces are like beside the training pieces, and what they copied in ``own``, what was not given."""
     from seqkit.music import format_statistics, is_copy, music_statistics
 
     typer.echo(format_statistics(music_statistics(scores), composer.statistics_))
-    for number, score in enumerate(scores, 1):
-        found = composer.runs_.longest_copied(score.clip(given, max(given, score.end()) + 1))
+    for number, written in enumerate(own, 1):
+        found = composer.runs_.longest_copied(written)
         place = f", as in {found.piece} from quarter {found.training_quarters:g}" if found.piece else ""
         flag = "  COPIED" if is_copy(found) else ""
         typer.echo(f"{number}: longest run copied from training: {found.notes} notes{place}{flag}")

@@ -5,7 +5,7 @@ from __future__ import annotations
 import io
 import json
 import os
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
@@ -56,7 +56,7 @@ class Composer:
     held_out_ : list of str
         Those of them that were not learned from, but judged each pass.
     dropped_ : list of Dropped
-        The pieces that could not be read, with reasons.
+        The pieces that could not be read, with reasons: first those to learn from, then those of ``validation``.
     statistics_ : MusicStatistics
         What the training pieces are like, in this representation.
     runs_ : TrainingRuns
@@ -108,15 +108,13 @@ class Composer:
         else:
             held_pieces, held_items, dropped = self._encoded(validation)
             self.dropped_ += dropped
+            if not held_pieces:
+                raise DataError(f"No piece can judge the passes: {_told(dropped)}.")
         items, styles = list(encoded), [piece.style for piece in kept]
         if self.transpose:
-            ranges = [self._ranges(piece.score) for piece in kept]
-            low, high = np.min([r[:, 0] for r in ranges], 0), np.max([r[:, 1] for r in ranges], 0)
-            for piece, own in zip(kept, ranges, strict=True):
-                for shift in _SHIFTS:
-                    if (own[:, 0] + shift >= low).all() and (own[:, 1] + shift <= high).all():
-                        items.append(self.representation.encode(piece.score.shift_pitch(shift)))
-                        styles.append(piece.style)
+            for piece in self._in_other_keys(kept):
+                items.append(self.representation.encode(piece.score))
+                styles.append(piece.style)
         with_styles = any(style is not None for style in styles)
         held = None
         if held_items:
@@ -124,7 +122,7 @@ class Composer:
         self.generator_ = generator.fit(styles if with_styles else None, items, validation_data=held)
         self.held_out_ = [piece.name for piece in held_pieces] if validation is None else []
         self.tempo_ = float(np.median([p.score.tempos[0].qpm if len(p.score.tempos) else 100.0 for p in kept]))
-        read = [self.representation.decode(item) for item in encoded]  # what there is to learn from
+        read = [self.representation.decode(item) for item in encoded]
         self.statistics_ = music_statistics(read)
         self.runs_ = TrainingRuns.of(read, [piece.name for piece in kept])
         return self
@@ -140,6 +138,15 @@ class Composer:
                 dropped.append(Dropped(piece.name, str(error)))
         return kept, items, dropped
 
+    def _in_other_keys(self, pieces: Sequence[Piece]) -> Iterator[Piece]:
+        """Yield each piece in the keys in which it stays between the lowest and the highest note of all."""
+        ranges = [self._ranges(piece.score) for piece in pieces]
+        low, high = np.min([own[:, 0] for own in ranges], 0), np.max([own[:, 1] for own in ranges], 0)
+        for piece, own in zip(pieces, ranges, strict=True):
+            for shift in _SHIFTS:
+                if (own[:, 0] + shift >= low).all() and (own[:, 1] + shift <= high).all():
+                    yield Piece(piece.score.shift_pitch(shift), piece.name, piece.style)
+
     def _ranges(self, score: symusic.Score) -> np.ndarray:
         """Return the lowest and the highest pitch, int [1, 2], or [4, 2] for chorales: of each voice."""
         lines = lines_of(score, self.representation.steps_per_quarter)
@@ -149,6 +156,16 @@ class Composer:
         return np.array([[ranges[:, 0].min(), ranges[:, 1].max()]])
 
     # Judging
+
+    def read(self, pieces: Iterable[Piece]) -> list[symusic.Score]:
+        """Return what this representation keeps of pieces: what there is to learn from, and to compare with.
+
+        Parameters
+        ----------
+        pieces : iterable of Piece
+            Those that cannot be read are left out; `evaluate` says which.
+        """
+        return [self.representation.decode(items) for items in self._encoded(pieces)[1]]
 
     def evaluate(self, pieces: Iterable[Piece]) -> Evaluation:
         """Return how probable pieces are.

@@ -14,6 +14,7 @@ import symusic
 
 from seqkit import cli
 from seqkit.music import read_notes, voices_score, write_midi
+from seqkit.music.copying import TrainingRuns
 
 SMALL = ["--units", "24", "--word-dim", "16", "--epochs", "30", "--patience", "none", "--learning-rate", "0.02"]
 SMALL += ["--dropout", "0", "--random-state", "0"]
@@ -40,8 +41,11 @@ def tunes(tmp_path_factory) -> tuple[Path, str]:
     (folder / "tunes" / "up" / "notes.txt").write_text("no music")
     (folder / "tunes" / "up" / "broken.mid").write_bytes(b"MThd no")
     write_midi(read_notes("C4 D4"), folder / "tunes" / "down" / "short.mid")
+    (folder / "more" / "up").mkdir(parents=True)
+    write_midi(read_notes(TUNES["up"]), folder / "more" / "up" / "0.mid")
+    (folder / "more" / "note.txt").write_text("no music")
     options = ["--output", folder / "model", "--styles", "folders", "--no-transpose", "--report", folder / "report.tsv"]
-    return folder, fit(folder / "tunes", *options)
+    return folder, fit(folder / "tunes", "--test", folder / "more", *options)
 
 
 @pytest.fixture
@@ -61,10 +65,11 @@ def pitches(path):
 def test_every_file_is_kept_or_dropped_with_a_reason(tunes):
     folder, printed = tunes
     rows = [line.split("\t") for line in (folder / "report.tsv").read_text().splitlines()]
-    assert rows[0] == ["file", "decision", "reason"]
-    found = {row[0]: row[1] for row in rows[1:]}
+    assert rows[0] == ["part", "file", "decision", "reason"]
+    assert [row[1] for row in rows if row[0] == "test"] == ["note.txt", "up/0.mid"]
+    found = {row[1]: row[2] for row in rows[1:] if row[0] == "train"}
     assert sorted(found) == sorted(str(p.relative_to(folder / "tunes")) for p in (folder / "tunes").rglob("*.*"))
-    reasons = {row[0]: row[2] for row in rows if row[1] == "dropped"}
+    reasons = {row[1]: row[3] for row in rows if row[0] == "train" and row[2] == "dropped"}
     assert set(reasons) == {"up/notes.txt", "up/broken.mid", "down/short.mid"}
     assert "10 pieces kept (1 of them to judge each pass), 3 dropped:" in printed
     assert all(f"{name}: {reason}" in " ".join(printed.split()) for name, reason in reasons.items())
@@ -95,7 +100,7 @@ def test_scores_are_judged(tunes, run):
     assert code == 0 and "nats per token, 100 tokens" in out and "Share of repeated figures" in out
 
 
-def test_a_soprano_is_harmonized(tmp_path, run):
+def test_a_soprano_is_harmonized(tmp_path, run, monkeypatch):
     table = CHORALE.repeat(4, 0)
     (tmp_path / "all.json").write_text(json.dumps({"train": [table.tolist()] * 6, "valid": [table.tolist()]}))
     options = ["--representation", "chorale", "--dev", tmp_path / "all.json", "--output", tmp_path / "model"]
@@ -103,7 +108,12 @@ def test_a_soprano_is_harmonized(tmp_path, run):
     assert "6 pieces kept, 0 dropped" in printed and "nats per token, 66 tokens" in printed
     soprano = voices_score(np.stack([table[:, 0]] + [np.full(len(table), -1)] * 3, 1))
     write_midi(soprano, tmp_path / "soprano.mid")
+    compared, find = [], TrainingRuns.longest_copied
+    monkeypatch.setattr(
+        TrainingRuns, "longest_copied", lambda *args: compared.append(len(args[1].tracks)) or find(*args)
+    )
     code, _, _ = run("generate", tmp_path / "model", "-o", tmp_path, "--harmonize", tmp_path / "soprano.mid")
+    assert compared == [3]  # the soprano was given, so it is not looked for in the training pieces
     assert code == 0 and pitches(tmp_path / "1.mid") == pitches_of(voices_score(table))
 
 

@@ -156,6 +156,8 @@ def test_a_composer_is_saved_whole(scales, tmp_path):
 def test_what_cannot_be_is_told(scales, chorales):
     with pytest.raises(DataError, match="No piece can be learned from: a: has 1 tracks"):
         Composer("chorale", **SMALL).fit([Piece(read_notes(SCALE), "a")])
+    with pytest.raises(DataError, match="No piece can judge the passes: there are none"):
+        Composer("melody", **SMALL).fit([Piece(read_notes(SCALE), "a")], [])
     with pytest.raises(ParameterError, match="not fitted"):
         Composer("melody").generate()
     with pytest.raises(ParameterError, match="harmonize is for composers of chorales"):
