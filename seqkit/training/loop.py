@@ -71,17 +71,7 @@ class TrainingLoop:
         for epoch in range(first, self.epochs):
             if self._out_of_patience():
                 break
-            began = time.perf_counter()
-            loss = self._epoch(epoch)
-            trained = time.perf_counter() - began
-            scored = self._score()
-            self._record(
-                loss=loss,
-                **scored,
-                seconds=time.perf_counter() - began,
-                tokens_per_second=self.tokens / trained,
-                elapsed=time.perf_counter() - started,
-            )
+            self._record(**self._epoch(epoch), elapsed=time.perf_counter() - started)
             if self.checkpoint:
                 self.checkpoint.write(self._state())
         if self.best is not None:
@@ -92,7 +82,9 @@ class TrainingLoop:
 
     best: list[np.ndarray] | None = None
 
-    def _epoch(self, epoch: int) -> float:
+    def _epoch(self, epoch: int) -> dict[str, float]:
+        """Train for one epoch, score the weights, and return what the history keeps of it."""
+        began = time.perf_counter()
         batches = self.batches(np.random.default_rng([self.seed, epoch]))
         losses = []
         with self.progress(len(batches), f"epoch {epoch + 1}/{self.epochs}") as bar:
@@ -101,13 +93,15 @@ class TrainingLoop:
                 if self.average:
                     self.average.step()
                 bar.advance()
-            loss = float(np.mean(losses))
-            bar.update(loss=loss, **{name: self.history[name][-1] for name in list(self._scores())[:1]})
-        if not np.isfinite(loss):
-            raise TrainingError(
-                f"The loss became {loss} in epoch {epoch + 1}. Lower learning_rate=, or set gradient_clip= to 1.0."
-            )
-        return loss
+            loss, trained = float(np.mean(losses)), time.perf_counter() - began
+            if not np.isfinite(loss):
+                raise TrainingError(
+                    f"The loss became {loss} in epoch {epoch + 1}. Lower learning_rate=, or set gradient_clip= to 1.0."
+                )
+            scored = self._score()
+            bar.update(loss=loss, **dict(list(scored.items())[:1]))
+        measured = {"seconds": time.perf_counter() - began, "tokens_per_second": self.tokens / trained}
+        return {"loss": loss, **scored, **measured}
 
     def _score(self) -> dict[str, float]:
         if self.average:

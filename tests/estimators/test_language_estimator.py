@@ -11,6 +11,7 @@ from seqkit import LanguageModel
 from seqkit.errors import DataError, InputTypeError, ParameterError, SeqkitError
 
 FRUIT = ["the apple and pear salad", "a pair of shoes", "the pear and apple salad", "a pair of old shoes"] * 12
+_LOSSES = ("loss", "validation_loss")
 SMALL = {"units": 12, "word_dim": 6, "epochs": 2, "verbose": 0, "random_state": 0, "learning_rate": 0.01}
 
 
@@ -154,6 +155,13 @@ def test_one_long_text_is_learned_from_and_judged_by_its_end():
     assert model.history_["validation_loss"][-1] < 0.3
     assert model.generate("abc", 8, temperature=0) == "defghabc"
     assert "validation_loss" not in LanguageModel(**SMALL, validation_fraction=None).fit([text[:80]]).history_
+
+
+def test_each_pass_is_told_with_its_own_score(capsys):
+    history = LanguageModel(**{**SMALL, "verbose": 2}).fit(FRUIT).history_
+    lines = [line for line in capsys.readouterr().err.splitlines() if line.startswith("epoch ")]
+    told = [f"loss {a:.4g}  validation_loss {b:.4g}" for a, b in zip(*map(history.get, _LOSSES), strict=True)]
+    assert [line.split("  ", 1)[1] for line in lines] == told
 
 
 def test_what_is_held_out_can_be_given():
