@@ -5,12 +5,12 @@ from __future__ import annotations
 import keras
 import tensorflow as tf
 
-from seqkit.cells.scan import ScanCell, loop, masked, shifted, steps_of, weight_gradient
+from seqkit.cells.scan import ScanCell, affine, loop, masked, steps_of, tanh_gradient, weight_gradient
 
-# The derivative of each activation that `scan` knows, from its value.
-DERIVATIVES = {
-    keras.activations.tanh: lambda h: 1.0 - h * h,
-    keras.activations.relu: lambda h: tf.cast(h > 0, h.dtype),
+# What `scan` makes of a value of each activation that it knows, and of the gradient towards it.
+GRADIENTS = {
+    keras.activations.tanh: tanh_gradient,
+    keras.activations.relu: lambda values, gradient: tf.where(values > 0, gradient, 0.0),
 }
 
 
@@ -32,12 +32,11 @@ class ElmanCell(ScanCell, keras.layers.SimpleRNNCell):
     @property
     def can_scan(self) -> bool:
         """Whether `scan` computes what `call` does: it knows tanh and relu in float32."""
-        return super().can_scan and self.activation in DERIVATIVES
+        return super().can_scan and self.activation in GRADIENTS
 
     def projection(self):
         """Return a function to ``W x + b``, [..., dim] to [..., units]."""
-        kernel, bias = tf.convert_to_tensor(self.kernel), tf.convert_to_tensor(self.bias)
-        return lambda inputs: tf.tensordot(inputs, kernel, 1) + bias
+        return affine(tf.convert_to_tensor(self.kernel), tf.convert_to_tensor(self.bias))
 
     def projected_step(self):
         """Return a function ``(projected inputs, [h]) -> (h, [h])``; see `ScanCell.projected_step`."""
@@ -51,7 +50,7 @@ class ElmanCell(ScanCell, keras.layers.SimpleRNNCell):
 
     def scan_with_gradient(self, projected, state, mask=None):
         """Run over [time, batch, units]; see `ScanCell.scan_with_gradient`."""
-        activation, derivative = self.activation, DERIVATIVES[self.activation]
+        activation, gradient_of = self.activation, GRADIENTS[self.activation]
 
         @tf.custom_gradient
         def scan(projected, kernel, h0):
@@ -59,24 +58,25 @@ class ElmanCell(ScanCell, keras.layers.SimpleRNNCell):
             each = steps_of(projected)
 
             def step(t, h):
-                h = activation(each.read(t) + tf.matmul(masked(h, mask), kernel))
-                return [h], [h]
+                seen = masked(h, mask)
+                h = activation(each.read(t) + tf.matmul(seen, kernel))
+                return [h], [h, seen]
 
-            (h,), (hiddens,) = loop(step, steps, [h0], 1)
+            (h,), (hiddens, seen) = loop(step, steps, [h0], 2)
 
             def gradient(d_hiddens, d_h):
                 # δ_t = dh_t ∘ g'_t,  dh_{t-1} = δ_t Uᵀ
-                slopes, d_outputs = steps_of(derivative(hiddens)), steps_of(d_hiddens)
-                transposed = tf.transpose(kernel)
+                d_outputs, transposed = steps_of(d_hiddens), tf.transpose(kernel)
 
                 def step_back(t, dh):
-                    delta = (dh + d_outputs.read(t)) * slopes.read(t)
+                    delta = gradient_of(hiddens.read(t), dh + d_outputs.read(t))
                     return [masked(tf.matmul(delta, transposed), mask)], [delta]
 
                 (dh0,), (deltas,) = loop(step_back, steps, [d_h], 1, backward=True)
-                return deltas, weight_gradient(masked(shifted(h0, hiddens), mask), deltas), dh0
+                deltas = deltas.stack()
+                return deltas, weight_gradient(seen.stack(), deltas), dh0
 
-            return (hiddens, h), gradient
+            return (hiddens.stack(), h), gradient
 
         hiddens, h = scan(projected, tf.convert_to_tensor(self.recurrent_kernel), *state)
         return hiddens, [h]

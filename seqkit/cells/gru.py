@@ -5,7 +5,7 @@ from __future__ import annotations
 import keras
 import tensorflow as tf
 
-from seqkit.cells.scan import ScanCell, loop, masked, shifted, steps_of, weight_gradient
+from seqkit.cells.scan import ScanCell, affine, loop, masked, sigmoid_gradient, steps_of, tanh_gradient, weight_gradient
 
 
 @keras.saving.register_keras_serializable("seqkit")
@@ -40,7 +40,7 @@ class GRUCell(ScanCell, keras.layers.GRUCell):
         """Return a function to ``W x + b`` and, where it is only added, ``c``: [..., dim] to [..., 3 units]."""
         kernel, (bias, recurrent_bias) = tf.convert_to_tensor(self.kernel), tf.unstack(tf.convert_to_tensor(self.bias))
         bias += recurrent_bias * tf.constant([1.0] * 2 * self.units + [0.0] * self.units)
-        return lambda inputs: tf.tensordot(inputs, kernel, 1) + bias
+        return affine(kernel, bias)
 
     def projected_step(self):
         """Return a function ``(projected inputs, [h]) -> (h, [h])``; see `ScanCell.projected_step`."""
@@ -65,13 +65,14 @@ class GRUCell(ScanCell, keras.layers.GRUCell):
 
 
 def _advance(gates, candidate, h, seen, kernel, bias):
-    """Return ``h_t``, ``z_t``, ``r_t``, ``n_t`` and ``U_n ĥ + c_n``, where ``seen`` is ĥ, h_{t-1} under dropout."""
+    """Return ``h_t``, ``z_t`` and ``r_t`` side by side, ``n_t`` and ``U_n ĥ + c_n``; ĥ is h_{t-1} under dropout."""
     units = kernel.shape[0]
     of_gates, inner = tf.split(tf.matmul(seen, kernel), [2 * units, units], -1)
-    z, r = tf.split(tf.sigmoid(gates + of_gates), 2, -1)
+    gates = tf.sigmoid(gates + of_gates)
+    z, r = tf.split(gates, 2, -1)
     inner += bias
     n = tf.tanh(candidate + r * inner)
-    return n + z * (h - n), z, r, n, inner
+    return n + z * (h - n), gates, n, inner
 
 
 def _scan(projected, kernel, bias, h0, mask):
@@ -81,36 +82,37 @@ def _scan(projected, kernel, bias, h0, mask):
     @tf.custom_gradient
     def scan(projected, kernel, bias, h0):
         steps = tf.shape(projected)[0]
-        gates, candidate = (steps_of(part) for part in tf.split(projected, [2 * units, units], -1))
+        each = steps_of(projected)
 
-        def step(t, h):
-            h, *values = _advance(gates.read(t), candidate.read(t), h, masked(h, mask), kernel, bias)
-            return [h], [h, *values]
+        def step(t, before):
+            seen = masked(before, mask)
+            h, *values = _advance(*tf.split(each.read(t), [2 * units, units], -1), before, seen, kernel, bias)
+            return [h], [h, seen, before, *values]
 
-        (h,), (hiddens, z, r, n, inner) = loop(step, steps, [h0], 5)
+        (h,), (hiddens, seen, *values) = loop(step, steps, [h0], 6)
 
         def gradient(d_hiddens, d_h):
             # With δ for the gradient towards what an activation is applied to, ĥ for h_{t-1} under dropout, and
             # ν for the gradient towards U_n ĥ + c_n:
             #   δz_t = dh_t ∘ (h_{t-1} - n_t) z_t (1 - z_t),   δn_t = dh_t ∘ (1 - z_t)(1 - n_t²)
             #   δr_t = δn_t ∘ (U_n ĥ + c_n) r_t (1 - r_t),   ν_t = δn_t ∘ r_t,   dĥ = [δz, δr, ν]_t Uᵀ
-            #   dh_{t-1} = dh_t ∘ z_t + dĥ ∘ mask.  Every factor but dh is known beforehand, for all steps at once.
-            before = shifted(h0, hiddens)
-            to_n = (1.0 - z) * (1.0 - n * n)
-            parts = [(before - n) * z * (1.0 - z), to_n * inner * r * (1.0 - r), to_n * r]
-            factors, keep, d_outputs = steps_of(tf.concat(parts, -1)), steps_of(z), steps_of(d_hiddens)
-            transposed = tf.transpose(kernel)
+            #   dh_{t-1} = dh_t ∘ z_t + dĥ ∘ mask.
+            d_outputs, transposed = steps_of(d_hiddens), tf.transpose(kernel)
 
             def step_back(t, dh):
+                before, gates, n, inner = (value.read(t) for value in values)
+                z, r = tf.split(gates, 2, -1)
                 dh += d_outputs.read(t)
-                delta = tf.concat([dh, dh, dh], -1) * factors.read(t)
-                return [dh * keep.read(t) + masked(tf.matmul(delta, transposed), mask)], [dh, delta]
+                to_n = tanh_gradient(n, dh * (1.0 - z))
+                to_gates = sigmoid_gradient(gates, tf.concat([dh * (before - n), to_n * inner], -1))
+                delta = tf.concat([to_gates, to_n * r], -1)
+                return [dh * z + masked(tf.matmul(delta, transposed), mask)], [tf.concat([to_gates, to_n], -1), delta]
 
-            (dh0,), (d_states, deltas) = loop(step_back, steps, [d_h], 2, backward=True)
-            d_kernel = weight_gradient(masked(before, mask), deltas)
-            d_projected = tf.concat([deltas[..., : 2 * units], d_states * to_n], -1)
-            return d_projected, d_kernel, tf.reduce_sum(deltas[..., 2 * units :], [0, 1]), dh0
+            (dh0,), (d_projected, deltas) = loop(step_back, steps, [d_h], 2, backward=True)
+            deltas = deltas.stack()
+            d_bias = tf.reduce_sum(deltas[..., 2 * units :], [0, 1])
+            return d_projected.stack(), weight_gradient(seen.stack(), deltas), d_bias, dh0
 
-        return (hiddens, h), gradient
+        return (hiddens.stack(), h), gradient
 
     return scan(projected, kernel, bias, h0)

@@ -5,8 +5,8 @@ from __future__ import annotations
 import keras
 import tensorflow as tf
 
-from seqkit.cells.elman import DERIVATIVES, ElmanCell
-from seqkit.cells.scan import loop, masked, shifted, steps_of, weight_gradient
+from seqkit.cells.elman import GRADIENTS, ElmanCell
+from seqkit.cells.scan import loop, masked, steps_of, weight_gradient
 
 
 @keras.saving.register_keras_serializable("seqkit")
@@ -66,37 +66,40 @@ class LeakyCell(ElmanCell):
 
     def scan_with_gradient(self, projected, state, mask=None):
         """Run over [time, batch, units]; see `ScanCell.scan_with_gradient`."""
-        activation, derivative = self.activation, DERIVATIVES[self.activation]
+        activation, gradient_of = self.activation, GRADIENTS[self.activation]
 
         @tf.custom_gradient
         def scan(projected, kernel, rate, h0):
             steps = tf.shape(projected)[0]
             each = steps_of(projected)
 
-            def step(t, h):
-                target = activation(each.read(t) + tf.matmul(masked(h, mask), kernel))
-                h += rate * (target - h)
-                return [h], [h, target]
+            def step(t, before):
+                seen = masked(before, mask)
+                target = activation(each.read(t) + tf.matmul(seen, kernel))
+                h = before + rate * (target - before)
+                return [h], [h, seen, before, target]
 
-            (h,), (hiddens, targets) = loop(step, steps, [h0], 2)
+            (h,), (hiddens, seen, before, targets) = loop(step, steps, [h0], 4)
 
             def gradient(d_hiddens, d_h):
                 # With n_t for g(…): δ_t = dh_t ∘ α ∘ g'_t,  dα = Σ dh_t ∘ (n_t - h_{t-1}),
                 #   dh_{t-1} = dh_t ∘ (1 - α) + δ_t Uᵀ ∘ mask
-                slopes, d_outputs = steps_of(rate * derivative(targets)), steps_of(d_hiddens)
-                transposed = tf.transpose(kernel)
+                d_outputs, transposed = steps_of(d_hiddens), tf.transpose(kernel)
 
-                def step_back(t, dh):
+                def step_back(t, dh, d_rate):
+                    target = targets.read(t)
                     dh += d_outputs.read(t)
-                    delta = dh * slopes.read(t)
-                    return [dh * (1.0 - rate) + masked(tf.matmul(delta, transposed), mask)], [dh, delta]
+                    d_rate += tf.reduce_sum(dh * (target - before.read(t)), 0)
+                    dh_rate = dh * rate
+                    delta = gradient_of(target, dh_rate)
+                    return [dh - dh_rate + masked(tf.matmul(delta, transposed), mask), d_rate], [delta]
 
-                (dh0,), (d_states, deltas) = loop(step_back, steps, [d_h], 2, backward=True)
-                before = shifted(h0, hiddens)
-                d_rate = tf.reduce_sum(d_states * (targets - before), [0, 1])
-                return deltas, weight_gradient(masked(before, mask), deltas), d_rate, dh0
+                begin = [d_h, tf.zeros_like(rate)]
+                (dh0, d_rate), (deltas,) = loop(step_back, steps, begin, 1, backward=True)
+                deltas = deltas.stack()
+                return deltas, weight_gradient(seen.stack(), deltas), d_rate, dh0
 
-            return (hiddens, h), gradient
+            return (hiddens.stack(), h), gradient
 
         kernel, rate = tf.convert_to_tensor(self.recurrent_kernel), tf.sigmoid(tf.convert_to_tensor(self.leak))
         hiddens, h = scan(projected, kernel, rate, *state)

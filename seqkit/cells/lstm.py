@@ -5,7 +5,7 @@ from __future__ import annotations
 import keras
 import tensorflow as tf
 
-from seqkit.cells.scan import ScanCell, loop, masked, shifted, steps_of, weight_gradient
+from seqkit.cells.scan import ScanCell, affine, loop, masked, steps_of, tanh_gradient, weight_gradient
 
 
 @keras.saving.register_keras_serializable("seqkit")
@@ -39,7 +39,7 @@ class LSTMCell(ScanCell, keras.layers.LSTMCell):
         """Return a function to the part of the gates that needs no recurrence: [..., dim] to [..., 4 units]."""
         half = _halves(self.units)
         kernel, bias = half * tf.convert_to_tensor(self.kernel), half * tf.convert_to_tensor(self.bias)
-        return lambda inputs: tf.tensordot(inputs, kernel, 1) + bias
+        return affine(kernel, bias)
 
     def projected_step(self):
         """Return a function ``(projected inputs, [h, c]) -> (h, [h, c])``; see `ScanCell.projected_step`."""
@@ -47,7 +47,7 @@ class LSTMCell(ScanCell, keras.layers.LSTMCell):
 
         def step(projected, state):
             h, c = state
-            h2, c = _advance(tf.tanh(projected + tf.matmul(h, kernel)), c)
+            h2, c, _ = _advance(tf.tanh(projected + tf.matmul(h, kernel)), c)
             h = 0.5 * h2
             return h, [h, c]
 
@@ -71,11 +71,12 @@ def _halves(units: int) -> tf.Tensor:
     return tf.constant([0.5] * 2 * units + [1.0] * units + [0.5] * units)
 
 
-def _advance(gates: tf.Tensor, c: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
-    """Return ``2 h_t`` and ``c_t`` from gates after the shared tanh."""
+def _advance(gates: tf.Tensor, c: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor, tf.Tensor]:
+    """Return ``2 h_t``, ``c_t`` and ``tanh(c_t)`` from gates after the shared tanh."""
     i, f, g, o = tf.split(gates, 4, -1)
     c = 0.5 * ((f + 1.0) * c + (i + 1.0) * g)
-    return (o + 1.0) * tf.tanh(c), c
+    tanh_c = tf.tanh(c)
+    return (o + 1.0) * tanh_c, c, tanh_c
 
 
 def _scan(projected, kernel, h0, c0, mask):
@@ -89,37 +90,35 @@ def _scan(projected, kernel, h0, c0, mask):
         steps = tf.shape(projected)[0]
         each, doubled = steps_of(projected), 0.5 * kernel
 
-        def step(t, h2, c):
-            gates = tf.tanh(each.read(t) + tf.matmul(masked(h2, mask), doubled))
-            h2, c = _advance(gates, c)
-            return [h2, c], [gates, c]
+        def step(t, h2, before):
+            seen = masked(h2, mask)
+            gates = tf.tanh(each.read(t) + tf.matmul(seen, doubled))
+            h2, c, tanh_c = _advance(gates, before)
+            return [h2, c], [h2, seen, gates, before, tanh_c]
 
-        (h2, c), (gates, cells) = loop(step, steps, [2.0 * h0, c0], 2)
-        i, f, g, o = tf.split(gates, 4, -1)
-        tanh_c, o = tf.tanh(cells), 0.5 * o + 0.5
-        hiddens = o * tanh_c
+        (h2, c), (hiddens, seen, *values) = loop(step, steps, [2.0 * h0, c0], 5)
 
         def gradient(d_hiddens, d_h, d_c):
             # With δ for the gradient towards what the shared tanh is applied to, and t for its values (so that
-            # i = (1 + t_i) / 2, g = t_g, ...):
+            # i = (1 + t_i) / 2, g = t_g, ...), for which `tanh_gradient` multiplies by 1 - t²:
             #   dc_t = dc_{t+1} ∘ f_{t+1} + dh_t ∘ o_t (1 - tanh² c_t),     δo_t = dh_t ∘ tanh(c_t) / 2 (1 - t_o²)
             #   δi_t = dc_t ∘ g_t / 2 (1 - t_i²),  δf_t = dc_t ∘ c_{t-1} / 2 (1 - t_f²),  δg_t = dc_t ∘ i_t (1 - t_g²)
-            #   dh_{t-1} = δ_t Uᵀ.  Every factor but dh and dc is known beforehand, for all steps at once.
-            h_to_c = steps_of(o * (1.0 - tanh_c * tanh_c))
-            factors = 0.5 * tf.concat([g, shifted(c0, cells), i + 1.0, tanh_c], -1)
-            to_delta = steps_of(factors * (1.0 - gates * gates))
-            forget, d_outputs = steps_of(0.5 * f + 0.5), steps_of(d_hiddens)
-            transposed = tf.transpose(kernel)
+            #   dh_{t-1} = δ_t Uᵀ.
+            d_outputs, transposed = steps_of(d_hiddens), tf.transpose(kernel)
 
             def step_back(t, dh, dc):
-                dh += d_outputs.read(t)
-                dc += dh * h_to_c.read(t)
-                delta = tf.concat([dc, dc, dc, dh], -1) * to_delta.read(t)
-                return [masked(tf.matmul(delta, transposed), mask), dc * forget.read(t)], [delta]
+                gates, before, tanh_c = (value.read(t) for value in values)
+                i, f, g, o = tf.split(gates, 4, -1)
+                half_dh = 0.5 * (dh + d_outputs.read(t))
+                half_dc = 0.5 * (dc + tanh_gradient(tanh_c, half_dh * (o + 1.0)))
+                parts = [half_dc * g, half_dc * before, half_dc * (i + 1.0), half_dh * tanh_c]
+                delta = tanh_gradient(gates, tf.concat(parts, -1))
+                return [masked(tf.matmul(delta, transposed), mask), half_dc * (f + 1.0)], [delta]
 
             (dh0, dc0), (deltas,) = loop(step_back, steps, [d_h, d_c], 1, backward=True)
-            return deltas, weight_gradient(masked(shifted(h0, hiddens), mask), deltas), dh0, dc0
+            deltas = deltas.stack()
+            return deltas, 0.5 * weight_gradient(seen.stack(), deltas), dh0, dc0
 
-        return (hiddens, 0.5 * h2, c), gradient
+        return (0.5 * hiddens.stack(), 0.5 * h2, c), gradient
 
     return scan(projected, kernel, h0, c0)

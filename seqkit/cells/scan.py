@@ -29,7 +29,7 @@ class ScanCell:
         and in training the gradient is made by hand, its loop too holding only what is recurrent.
 
         Args:
-            inputs: Tensor [time, batch, dim].
+            inputs: Tensor [time, batch, dim]; or integers [time, batch], which stand for vectors of one 1 (one-hot).
             state: The cell's states before the first step, each [batch, units].
             training: Whether recurrent dropout is active, and a gradient by hand is to be had. Without, the loop keeps
                 nothing but its outputs (TensorFlow can still differentiate it, more slowly).
@@ -47,10 +47,10 @@ class ScanCell:
             return state, [output]
 
         state, (outputs,) = loop(step, tf.shape(inputs)[0], state, 1)
-        return outputs, state
+        return outputs.stack(), state
 
     def project(self, inputs: tf.Tensor) -> tf.Tensor:
-        """Return what a step makes of its input alone, [..., dim] to [..., dim projected]."""
+        """Return what a step makes of its input alone: [..., dim], or integers [...], to [..., dim projected]."""
         return self.projection()(inputs)
 
     def projection(self) -> Callable[[tf.Tensor], tf.Tensor]:
@@ -83,14 +83,29 @@ class ScanCell:
         return tf.cast(noise < keep, tf.float32) / keep
 
 
+def affine(kernel: tf.Tensor, bias: tf.Tensor) -> Callable[[tf.Tensor], tf.Tensor]:
+    """Return a function to ``W x + b``; of integers, which stand for vectors of one 1, it looks up ``W + b``."""
+    rows = kernel + bias
+
+    def apply(inputs):
+        return tf.gather(rows, inputs) if inputs.dtype.is_integer else tf.tensordot(inputs, kernel, 1) + bias
+
+    return apply
+
+
 def masked(state: tf.Tensor, mask: tf.Tensor | None) -> tf.Tensor:
     """Multiply by a mask, if there is one."""
     return state if mask is None else state * mask
 
 
-def shifted(first: tf.Tensor, states: tf.Tensor) -> tf.Tensor:
-    """Return the state before each step: [time, batch, units] from the first one and those after each step."""
-    return tf.concat([first[None], states[:-1]], 0)
+def tanh_gradient(values: tf.Tensor, gradient: tf.Tensor) -> tf.Tensor:
+    """Return ``gradient ∘ (1 - t²)``, in one pass, for values t of a tanh."""
+    return tf.raw_ops.TanhGrad(y=values, dy=gradient)
+
+
+def sigmoid_gradient(values: tf.Tensor, gradient: tf.Tensor) -> tf.Tensor:
+    """Return ``gradient ∘ s (1 - s)``, in one pass, for values s of a sigmoid."""
+    return tf.raw_ops.SigmoidGrad(y=values, dy=gradient)
 
 
 def weight_gradient(inputs: tf.Tensor, deltas: tf.Tensor) -> tf.Tensor:
@@ -107,6 +122,9 @@ def steps_of(values: tf.Tensor) -> tf.TensorArray:
 def loop(step, steps: tf.Tensor, state: list[tf.Tensor], kept: int, backward: bool = False):
     """Run ``step(t, *state) -> (state, values)`` for every t, in order or from the last to the first.
 
+    What a step makes is read again by the step that goes back, while it is small enough to stay in the processor's
+    cache; of all steps at once only what a product needs is put together.
+
     Args:
         step: The function.
         steps: Integer scalar.
@@ -115,15 +133,15 @@ def loop(step, steps: tf.Tensor, state: list[tf.Tensor], kept: int, backward: bo
         backward: Whether t falls.
 
     Returns:
-        The last state, a list; and the values of all steps, a list of [time, ...].
+        The last state, a list; and the values of all steps, a list of ``tf.TensorArray``, which may be read repeatedly.
     """
 
     def body(t, state, arrays):
         state, values = step(t, *state)
         return t + (-1 if backward else 1), list(state), [a.write(t, v) for a, v in zip(arrays, values, strict=True)]
 
-    arrays = [tf.TensorArray(tf.float32, size=steps) for _ in range(kept)]
+    arrays = [tf.TensorArray(tf.float32, size=steps, clear_after_read=False) for _ in range(kept)]
     begin = (steps - 1 if backward else 0, list(state), arrays)
     goes_on = (lambda t, *_: t >= 0) if backward else (lambda t, *_: t < steps)
     _, state, arrays = tf.while_loop(goes_on, body, begin, maximum_iterations=steps)
-    return state, [array.stack() for array in arrays]
+    return state, arrays

@@ -54,7 +54,8 @@ class Recurrent(keras.layers.Layer):
         """Return the output at every step.
 
         Args:
-            inputs: Tensor [batch, time, dim].
+            inputs: Tensor [batch, time, dim]; or, where `can_scan`, integers [batch, time], which stand for vectors of
+                one 1 (one-hot).
             lengths: Integer tensor [batch], or None where every row is full.
             initial_state: List of tensors [batch, size] that stands in for the layer's own initial state.
             training: Whether dropout is active.
@@ -66,9 +67,8 @@ class Recurrent(keras.layers.Layer):
             list of tensors [batch, units], which has a meaning for rows that are full.
         """
         if self.can_scan != time_major:
-            swapped = tf.transpose(inputs, [1, 0, 2])
-            outputs, states = self.call(swapped, lengths, initial_state, training, not time_major, True)
-            outputs = tf.transpose(outputs, [1, 0, 2])
+            outputs, states = self.call(turned(inputs), lengths, initial_state, training, not time_major, True)
+            outputs = turned(outputs)
             return (outputs, states) if return_state else outputs
         if self.backward:
             inputs = reverse(inputs, lengths, time_major)
@@ -181,6 +181,11 @@ class Recurrent(keras.layers.Layer):
         return cls(cell=keras.saving.deserialize_keras_object(config.pop("cell")), **config)
 
 
+def turned(sequences: tf.Tensor) -> tf.Tensor:
+    """Swap batch and time: [batch, time, …] and [time, batch, …]."""
+    return tf.transpose(sequences, [1, 0, *range(2, len(sequences.shape))])
+
+
 def reverse(sequences: tf.Tensor, lengths: tf.Tensor | None, time_major: bool = False) -> tf.Tensor:
     """Turn each sequence of [batch, time, …] around by its own length; padding stays where it is."""
     time, batch = (0, 1) if time_major else (1, 0)
@@ -276,6 +281,11 @@ class RecurrentStack(keras.layers.Layer):
         super().build(input_shape)
 
     @property
+    def reads_integers(self) -> bool:
+        """Whether inputs may be integers, which stand for vectors of one 1; see `Recurrent.call`."""
+        return bool(self.directions) and all(layer.can_scan for layer in self.directions[0])
+
+    @property
     def state_count(self) -> int:
         """Number of states in the stack: of each layer, each direction, each state of the cell."""
         return sum(len(layer.state_sizes) for pair in self.directions for layer in pair)
@@ -301,7 +311,7 @@ class RecurrentStack(keras.layers.Layer):
         """Read on from ``states`` over rows that are full, for a network in one direction.
 
         Args:
-            inputs: Tensor [batch, time, dim].
+            inputs: Tensor [batch, time, dim], or, where it `reads_integers`, integers [batch, time].
             states: Tensor [batch, `state_count`, units], see `call`.
             training: Whether dropout is active.
 
@@ -351,7 +361,7 @@ class RecurrentStack(keras.layers.Layer):
             inputs = dropout(inputs, training=training)
             time_major = all(layer.can_scan for layer in pair)
             if time_major:  # turned once for both directions
-                inputs = tf.transpose(inputs, [1, 0, 2])
+                inputs = turned(inputs)
             outputs = []
             for layer in pair:
                 own = [next(states) for _ in layer.state_sizes]
@@ -363,7 +373,7 @@ class RecurrentStack(keras.layers.Layer):
                 last.extend(after)
             inputs = tf.concat(outputs, -1)
             if time_major:
-                inputs = tf.transpose(inputs, [1, 0, 2])
+                inputs = turned(inputs)
             results.append(inputs)
         return results, last
 

@@ -219,14 +219,9 @@ class NextStep(OwnLossModel):
             What `logits` and `losses` take, [batch, time, dim], and the states after the last step.
         """
         c = self.config
-        if c["keys"]:
-            vectors = tf.cast(items, self.compute_dtype)
-        elif self.table is None:
-            vectors = tf.one_hot(items, c["vocabulary_size"], dtype=self.compute_dtype)
-        else:
-            vectors = tf.gather(tf.cast(self.table, self.compute_dtype), items)
-        outputs, after = self.input_dropout(vectors, training=training), []
-        if c["context_dim"] and c["context_as"] != "state":
+        beside = c["context_dim"] and c["context_as"] != "state"
+        outputs, after = self.input_dropout(self._vectors(items, integers=not beside), training=training), []
+        if beside:
             every = tf.repeat(tf.cast(context, outputs.dtype)[:, None], tf.shape(outputs)[1], 1)
             outputs = tf.concat([outputs, every], -1)
         size = self.recurrent.state_count * c["units"]
@@ -239,6 +234,16 @@ class NextStep(OwnLossModel):
             outputs, own = self.top(outputs, initial_state=[states[:, size:]], training=training, return_state=True)
             after += own
         return outputs, tf.concat(after, -1)
+
+    def _vectors(self, items, integers: bool = True):
+        """Return what the first layer reads of ids or frames; ``integers``: ids as they are, if it takes them so."""
+        if self.config["keys"]:
+            return tf.cast(items, self.compute_dtype)
+        if self.table is not None:
+            return tf.gather(tf.cast(self.table, self.compute_dtype), items)
+        if integers and self.recurrent.reads_integers:
+            return items
+        return tf.one_hot(items, self.config["vocabulary_size"], dtype=self.compute_dtype)
 
     def logits(self, outputs):
         """Return the scores of all ids (or keys), float32 [..., vocabulary], from what `read` gave [..., dim]."""
@@ -319,8 +324,8 @@ class NextStep(OwnLossModel):
         c = self.config
         behind = c["context_dim"] if c["context_as"] != "state" else 0  # how much of the input is context
 
-        def alone(vectors):
-            return project(tf.pad(vectors, [[0, 0], [0, behind]]))
+        def alone(values):
+            return project(values if values.dtype.is_integer else tf.pad(values, [[0, 0], [0, behind]]))
 
         added = 0.0
         if behind:
@@ -328,15 +333,9 @@ class NextStep(OwnLossModel):
             zeros = tf.zeros([tf.shape(context)[0], dim], self.compute_dtype)
             both = project(tf.concat([zeros, tf.cast(context, zeros.dtype)], -1))
             added = both - alone(zeros)  # the projection's constant comes with the items
-        if c["keys"]:
-            return lambda frames: alone(tf.cast(frames, self.compute_dtype)) + added
-        if self.table is None:
-            rows = tf.eye(c["vocabulary_size"], dtype=self.compute_dtype)
-        else:
-            rows = tf.cast(self.table, self.compute_dtype)
-        if c["vocabulary_size"] * 4 * c["units"] > _PROJECTED:
-            return lambda ids: alone(tf.gather(rows, ids)) + added
-        rows = alone(rows)
+        if c["keys"] or c["vocabulary_size"] * 4 * c["units"] > _PROJECTED:
+            return lambda items: alone(self._vectors(items)) + added
+        rows = alone(self._vectors(tf.range(c["vocabulary_size"])))
         return lambda ids: tf.gather(rows, ids) + added
 
     def step(self, items, states, context=None):

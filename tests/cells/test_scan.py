@@ -104,6 +104,23 @@ def test_scan_equals_the_cells_own_steps_in_values_and_gradients(name, activatio
         np.testing.assert_allclose(one, other, rtol=2e-5, atol=5e-5)
 
 
+@pytest.mark.parametrize("training", [False, True])
+@pytest.mark.parametrize(("name", "activation"), CELLS)
+def test_integers_stand_for_vectors_of_one_1(name, activation, training):
+    cell, rng = make(name, activation)
+    ids = tf.constant(rng.integers(0, DIM, size=(5, 4)), tf.int32)
+    state = first_state(name, rng, 4)
+    results = []
+    for inputs in (ids, tf.one_hot(ids, DIM)):
+        with tf.GradientTape() as tape:
+            outputs, _ = cell.scan(inputs, state, training=training)
+            loss = tf.reduce_sum(tf.sin(3.0 * outputs))
+        gradients = tape.gradient(loss, [v.value for v in cell.trainable_variables])
+        results.append([outputs, *map(tf.convert_to_tensor, gradients)])
+    for one, other in zip(*results, strict=True):
+        np.testing.assert_allclose(one, other, rtol=1e-5, atol=1e-5)
+
+
 def test_scan_draws_one_recurrent_mask_for_all_steps_of_a_sequence():
     """With a diagonal U every unit lives alone, so its course shows its own factor: 0 or 1 / (1 - rate), throughout."""
     cell, rng = make("lstm", recurrent_dropout=0.5, seed=3)
