@@ -88,9 +88,17 @@ def affine(kernel: tf.Tensor, bias: tf.Tensor) -> Callable[[tf.Tensor], tf.Tenso
     rows = kernel + bias
 
     def apply(inputs):
-        return tf.gather(rows, inputs) if inputs.dtype.is_integer else tf.tensordot(inputs, kernel, 1) + bias
+        return tf.gather(rows, inputs) if inputs.dtype.is_integer else product(inputs, kernel) + bias
 
     return apply
+
+
+def product(values: tf.Tensor, matrix: tf.Tensor, transpose: bool = False) -> tf.Tensor:
+    """Multiply [..., dim] by a matrix, or by its transpose: a ``tensordot`` of fewer operations, for small steps."""
+    if values.shape.rank == 2:
+        return tf.matmul(values, matrix, transpose_b=transpose)
+    flat = tf.matmul(tf.reshape(values, [-1, values.shape[-1]]), matrix, transpose_b=transpose)
+    return tf.reshape(flat, tf.concat([tf.shape(values)[:-1], flat.shape[-1:]], 0))
 
 
 def masked(state: tf.Tensor, mask: tf.Tensor | None) -> tf.Tensor:

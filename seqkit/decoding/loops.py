@@ -7,7 +7,7 @@ from typing import NamedTuple
 
 import tensorflow as tf
 
-from seqkit.decoding.sampling import sample, uniform
+from seqkit.decoding.sampling import sampler, uniform
 
 #: ``(ids [rows], states [rows, …]) -> (logits [rows, ids], states)``
 Step = Callable[[tf.Tensor, tf.Tensor], tuple[tf.Tensor, tf.Tensor]]
@@ -44,6 +44,8 @@ def write(step: Step, ids, states, limits, settings: Settings, end: int = 0, ban
         given: int32 [rows, at least the largest limit]: what is to stand there, -1 where it is to be drawn; or None.
     """
     longest = tf.reduce_max(tf.pad(limits, [[0, 1]]))
+    chances = uniform(settings.seeds, tf.range(longest)[:, None])
+    draw = sampler(settings.temperature, settings.top_k, settings.top_p)
 
     def goes_on(t, _ids, _states, alive, *_):
         return (t < longest) & tf.reduce_any(alive)
@@ -51,7 +53,7 @@ def write(step: Step, ids, states, limits, settings: Settings, end: int = 0, ban
     def body(t, ids, states, alive, lengths, total, written):
         logits, states = step(ids, states)
         chosen = logits if banned is None else logits + banned
-        ids = sample(chosen, uniform(settings.seeds, t), settings.temperature, settings.top_k, settings.top_p)
+        ids = draw(chosen, chances[t])
         if given is not None:
             ids = tf.where(given[:, t] >= 0, given[:, t], ids)
         scores = -tf.nn.sparse_softmax_cross_entropy_with_logits(ids, logits)

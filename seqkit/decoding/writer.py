@@ -34,9 +34,11 @@ class Writer:
         self.banned = None if model.config["keys"] else tf.one_hot(UNKNOWN, model.config["vocabulary_size"], -1e30, 0.0)
 
     def _step(self, advance):
+        score = self.model.scorer()
+
         def step(items, states):
             outputs, states = advance(items, states)
-            return self.model.logits(outputs), states
+            return score(outputs), states
 
         return step
 

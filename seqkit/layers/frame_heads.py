@@ -5,6 +5,8 @@ from __future__ import annotations
 import keras
 import tensorflow as tf
 
+from seqkit.cells.scan import product
+
 
 class FrameHead(keras.layers.Layer):
     """Base of the heads that give the distribution of a frame.
@@ -67,7 +69,7 @@ class BernoulliHead(FrameHead):
     def logits(self, outputs):
         """Return the log-odds of each key, float32 [..., keys]."""
         kernel, bias = (tf.cast(v, outputs.dtype) for v in (self.kernel, self.bias))
-        return tf.cast(tf.tensordot(outputs, kernel, 1) + bias, tf.float32)
+        return tf.cast(product(outputs, kernel) + bias, tf.float32)
 
     def losses(self, outputs, frames):
         """See `FrameHead.losses`."""
@@ -129,7 +131,7 @@ class NadeHead(FrameHead):
         """Return b and c of each position, float32."""
         outputs = tf.cast(outputs, tf.float32)
         kernels = ((self.kernel, self.bias), (self.hidden_kernel, self.hidden_bias))
-        return [tf.tensordot(outputs, tf.convert_to_tensor(kernel), 1) + bias for kernel, bias in kernels]
+        return [product(outputs, tf.convert_to_tensor(kernel)) + bias for kernel, bias in kernels]
 
     def logits(self, outputs):
         """Return the log-odds of each key, given that those below it are off, float32 [..., keys]."""

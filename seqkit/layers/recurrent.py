@@ -328,19 +328,19 @@ class RecurrentStack(keras.layers.Layer):
 
         Returns:
             ``project``, from inputs [..., dim] to what the first layer makes of them alone (linear but for a constant,
-            if it is not the identity); and ``step``, from that of one step [rows, ...] and states [rows, `state_count`,
-            units] to the output [rows, units] and the states after it.
+            if it is not the identity); and ``step``, from that of one step [rows, ...] and a list of `state_count`
+            states [rows, units] to the output [rows, units] and the list of states after it.
         """
         layers = [layer for (layer,) in self.directions]
         parts = [layer.stepper() for layer in layers]
 
         def step(values, states):
-            states, after = iter(tf.unstack(states, self.state_count, axis=1)), []
+            states, after = iter(states), []
             for level, (layer, (project, one)) in enumerate(zip(layers, parts, strict=True)):
                 own = [next(states) for _ in layer.state_sizes]
                 values, own = one(project(values) if level else values, own)
                 after.extend(own)
-            return values, tf.stack(after, 1)
+            return values, after
 
         return parts[0][0], step
 

@@ -8,6 +8,7 @@ import tensorflow as tf
 
 from seqkit.cells import CELL_NAMES
 from seqkit.cells.jordan import JordanCell
+from seqkit.cells.scan import product
 from seqkit.errors import DataError, ParameterError
 from seqkit.layers.dropout import SequenceDropout
 from seqkit.layers.frame_heads import BernoulliHead, NadeHead, draw_keys
@@ -247,14 +248,27 @@ class NextStep(OwnLossModel):
 
     def logits(self, outputs):
         """Return the scores of all ids (or keys), float32 [..., vocabulary], from what `read` gave [..., dim]."""
+        return self.scorer()(outputs)
+
+    def scorer(self):
+        """Return `logits` as a function that has read the weights: before the loop, where its calls are in one."""
         if self.head is not None:
-            return self.head.logits(outputs)
+            return self.head.logits
         if self.top:
-            shares = tf.cast(outputs, tf.float32)
-            scores = tf.math.log(tf.maximum(shares, _LEAST_PROBABILITY))
-            return scores - tf.math.log(tf.maximum(1.0 - shares, _LEAST_PROBABILITY)) if self.config["keys"] else scores
-        rows, bias = (tf.cast(v, outputs.dtype) for v in (self.rows, self.output_bias))
-        return tf.cast(tf.tensordot(self._projected(outputs), rows, [[-1], [1]]) + bias, tf.float32)
+            return self._log_odds if self.config["keys"] else _logarithm
+        rows, bias = (tf.cast(v, self.compute_dtype) for v in (self.rows, self.output_bias))
+        projection = None if self.projection is None else tf.cast(self.projection, self.compute_dtype)
+
+        def score(outputs):
+            if projection is not None:
+                outputs = product(outputs, projection)
+            return tf.cast(product(outputs, rows, transpose=True) + bias, tf.float32)
+
+        return score
+
+    def _log_odds(self, shares):
+        shares = tf.cast(shares, tf.float32)
+        return _logarithm(shares) - _logarithm(1.0 - shares)
 
     def losses(self, outputs, targets, sample=None):
         """Return ``-log p`` of targets [positions], float32, from what `read` gave, [positions, dim].
@@ -270,15 +284,11 @@ class NextStep(OwnLossModel):
             return tf.reduce_sum(tf.nn.sigmoid_cross_entropy_with_logits(targets, self.logits(outputs)), -1)
         if self.top:
             return tf.nn.sparse_softmax_cross_entropy_with_logits(targets, self.logits(outputs))
-        outputs = self._projected(outputs)
+        if self.projection is not None:
+            outputs = product(outputs, tf.cast(self.projection, outputs.dtype))
         if sample is not None:
             return sampled_cross_entropy(outputs, self.rows, self.output_bias, targets, *sample)
         return cross_entropy(outputs, tf.transpose(tf.convert_to_tensor(self.rows)), self.output_bias, targets)
-
-    def _projected(self, outputs):
-        if self.projection is None:
-            return outputs
-        return tf.tensordot(outputs, tf.cast(self.projection, outputs.dtype), 1)
 
     def draw(self, outputs, chances, temperature):
         """Draw frames, see `seqkit.layers.frame_heads.FrameHead.draw`; ``outputs`` [rows, dim] are those of `read`."""
@@ -289,7 +299,7 @@ class NextStep(OwnLossModel):
     def halt_logits(self, outputs):
         """Return the log-odds that a sequence ends after the step that is to come, float32 [...]; see `read`."""
         kernel, bias = (tf.cast(v, outputs.dtype) for v in (self.halt_kernel, self.halt_bias))
-        return tf.cast(tf.tensordot(outputs, kernel, 1) + bias, tf.float32)[..., 0]
+        return tf.cast(product(outputs, kernel) + bias, tf.float32)[..., 0]
 
     def stepper(self, context=None):
         """Return a function that reads one item of each row, in prediction.
@@ -303,18 +313,19 @@ class NextStep(OwnLossModel):
             A function from items, ids [rows] or frames [rows, keys], and states [rows, `state_size`] to what `logits`
             takes, [rows, dim], and the states after the items.
         """
-        project, step = self.recurrent.stepper() if self.recurrent.state_count else (tf.identity, None)
-        enter, count, size = self._entrance(project, context), self.recurrent.state_count, self.config["units"]
+        count, units = self.recurrent.state_count, self.config["units"]
+        project, step = self.recurrent.stepper() if count else (tf.identity, None)
+        enter = self._entrance(project, context)
         _, top = self.top.stepper() if self.top else (None, None)
+        sizes = [units] * count + ([self.top.cell.output_units] if self.top else [])
 
         def advance(items, states):
-            outputs, after, own = enter(items), [], count * size
+            outputs, states, after = enter(items), tf.split(states, sizes, -1), []
             if step:
-                outputs, below = step(outputs, tf.reshape(states[:, :own], [-1, count, size]))
-                after.append(tf.reshape(below, [-1, own]))
+                outputs, after = step(outputs, states[:count])
             if top:
-                outputs, above = top(outputs, [states[:, own:]])
-                after.extend(above)
+                outputs, above = top(outputs, states[count:])
+                after = [*after, *above]
             return outputs, tf.concat(after, -1)
 
         return advance
@@ -327,16 +338,23 @@ class NextStep(OwnLossModel):
         def alone(values):
             return project(values if values.dtype.is_integer else tf.pad(values, [[0, 0], [0, behind]]))
 
-        added = 0.0
-        if behind:
-            dim = c["keys"] or c["word_dim"] or c["vocabulary_size"]
-            zeros = tf.zeros([tf.shape(context)[0], dim], self.compute_dtype)
-            both = project(tf.concat([zeros, tf.cast(context, zeros.dtype)], -1))
-            added = both - alone(zeros)  # the projection's constant comes with the items
         if c["keys"] or c["vocabulary_size"] * 4 * c["units"] > _PROJECTED:
-            return lambda items: alone(self._vectors(items)) + added
-        rows = alone(self._vectors(tf.range(c["vocabulary_size"])))
-        return lambda ids: tf.gather(rows, ids) + added
+
+            def enter(items):
+                return alone(self._vectors(items))
+        else:
+            rows = alone(self._vectors(tf.range(c["vocabulary_size"])))
+
+            def enter(items):
+                return tf.gather(rows, items)
+
+        if not behind:
+            return enter
+        dim = c["keys"] or c["word_dim"] or c["vocabulary_size"]
+        zeros = tf.zeros([tf.shape(context)[0], dim], self.compute_dtype)
+        both = project(tf.concat([zeros, tf.cast(context, zeros.dtype)], -1))
+        added = both - alone(zeros)  # the projection's constant comes with the items
+        return lambda items: enter(items) + added
 
     def step(self, items, states, context=None):
         """Return the scores of what comes after one more item of each row.
@@ -419,3 +437,7 @@ class NextStep(OwnLossModel):
         loss, count = self._loss(inputs, targets, sample_weight, False)
         self.loss_tracker.update_state(loss, sample_weight=count)
         return {"loss": self.loss_tracker.result()}
+
+
+def _logarithm(shares):
+    return tf.math.log(tf.maximum(tf.cast(shares, tf.float32), _LEAST_PROBABILITY))
