@@ -127,7 +127,8 @@ def _read(estimator, items, pieces: Pieces, contexts, lengths) -> Iterator[tuple
     """Yield the losses of each segment."""
     model = estimator.model_
     width = model.config["vocabulary_size"] or model.config["keys"] * model.config["head_units"]
-    steps = max(1, min(512, _LOGITS // (_READ_ROWS * width)))
+    rows = min(_READ_ROWS, len(pieces.counts))
+    steps = max(1, min(512, _LOGITS // (rows * width)))
 
     def make():
         def measure(stream, place, states, fresh):
@@ -139,7 +140,7 @@ def _read(estimator, items, pieces: Pieces, contexts, lengths) -> Iterator[tuple
 
     measure = estimator._once("measure", make)
     given, state = _tensors(items, contexts, lengths), None
-    for segment in reading_segments(pieces, _READ_ROWS, steps):
+    for segment in reading_segments(pieces, rows, steps):
         state = _begin(model, segment, state)
         losses, state = measure(given, _place(pieces, segment), state, tf.constant(segment.fresh))
         yield segment, losses.numpy()

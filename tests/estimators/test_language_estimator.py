@@ -39,7 +39,7 @@ def test_right_words_are_more_likely_than_those_that_sound_alike(fruit):
 
 def test_probabilities_are_those_of_single_steps(fruit, monkeypatch):
     texts = ["a pear", "", "shoes & salad", "the apple " * 9]
-    monkeypatch.setattr(seqkit.training.next_step, "_LOGITS", 64 * fruit.vocabulary_.n_words * 4)  # 4 at a time
+    monkeypatch.setattr(seqkit.training.next_step, "_LOGITS", 4 * fruit.vocabulary_.n_words * 4)  # 4 at a time
     found = fruit.log_probability(texts, per_token=True)
     for text, each in zip(texts, found, strict=True):
         assert len(each) == len(text) + 1
