@@ -2,8 +2,8 @@
 
 python examples/sentence_probability.py [PASSES]
 
-Not all are told right: a model knows what its texts say. "pear" stands in them 4 times and "pair" 146 times, "apple" and
-"salad" never, so that of "the apple and pear salad" it knows little but that "pair" mostly follows "a".
+Not all are told right: a model knows what its texts say. "pear" stands in them 4 times and "pair" 146 times, "apple"
+and "salad" never, so that of "the apple and pear salad" it knows little but that "pair" mostly follows "a".
 """
 
 import sys

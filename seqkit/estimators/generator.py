@@ -59,7 +59,7 @@ class SequenceGenerator(WritingMixin, NextStepEstimator):
     lowercase : bool, default=False
         Whether tokens are looked up in lower case.
     min_count : int, default=1
-        Tokens seen less often are the unknown token, ``<UNK>``. With 1 none is: a token that is new later is then all but
+        Tokens seen less often are the unknown token, ``<UNK>``. With 1 none is: one that is new later is then all but
         impossible.
     steps : int, default=128
         Items in a segment: how far the gradient flows back.

@@ -127,7 +127,7 @@ def _read(estimator, items, pieces: Pieces, contexts, lengths) -> Iterator[tuple
     """Yield the losses of each segment."""
     model = estimator.model_
     width = model.config["vocabulary_size"] or model.config["keys"] * model.config["head_units"]
-    rows = min(_READ_ROWS, len(pieces.counts))
+    rows = max(1, min(_READ_ROWS, len(pieces.counts)))
     steps = max(1, min(512, _LOGITS // (rows * width)))
 
     def make():
