@@ -53,7 +53,7 @@ def write(step: Step, ids, states, limits, settings: Settings, end: int = 0, ban
     def body(t, ids, states, alive, lengths, total, written):
         logits, states = step(ids, states)
         chosen = logits if banned is None else logits + banned
-        ids = draw(chosen, chances[t])
+        ids = draw(chosen, tf.gather(chances, t))
         if given is not None:
             ids = tf.where(given[:, t] >= 0, given[:, t], ids)
         scores = -tf.nn.sparse_softmax_cross_entropy_with_logits(ids, logits)
