@@ -5,13 +5,7 @@ from __future__ import annotations
 import keras
 import tensorflow as tf
 
-from seqkit.cells.scan import ScanCell, affine, loop, masked, steps_of, tanh_gradient, weight_gradient
-
-# What `scan` makes of a value of each activation that it knows, and of the gradient towards it.
-GRADIENTS = {
-    keras.activations.tanh: tanh_gradient,
-    keras.activations.relu: lambda values, gradient: tf.where(values > 0, gradient, 0.0),
-}
+from seqkit.cells.scan import GRADIENTS, ScanCell, affine, loop, masked, steps_of, weight_gradient
 
 
 @keras.saving.register_keras_serializable("seqkit")

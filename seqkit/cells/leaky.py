@@ -5,8 +5,8 @@ from __future__ import annotations
 import keras
 import tensorflow as tf
 
-from seqkit.cells.elman import GRADIENTS, ElmanCell
-from seqkit.cells.scan import loop, masked, steps_of, weight_gradient
+from seqkit.cells.elman import ElmanCell
+from seqkit.cells.scan import GRADIENTS, loop, masked, steps_of, weight_gradient
 
 
 @keras.saving.register_keras_serializable("seqkit")

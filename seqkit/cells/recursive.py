@@ -5,14 +5,8 @@ from __future__ import annotations
 import keras
 import tensorflow as tf
 
-from seqkit.cells.scan import weight_gradient
+from seqkit.cells.scan import GRADIENTS, weight_gradient
 from seqkit.cells.tree import TreeCell
-
-# The derivative of each activation whose gradient is made by hand, from its value.
-_DERIVATIVES = {
-    keras.activations.tanh: lambda h: 1.0 - h * h,
-    keras.activations.relu: lambda h: tf.cast(h > 0, h.dtype),
-}
 
 
 @keras.saving.register_keras_serializable("seqkit")
@@ -32,7 +26,7 @@ class RecursiveCell(TreeCell):
     @property
     def by_hand(self) -> bool:
         """Whether the gradient of a level is made by hand: that of tanh and relu is."""
-        return self.activation in _DERIVATIVES
+        return self.activation in GRADIENTS
 
     def build(self, input_shape):
         """Make the weights."""
@@ -60,11 +54,11 @@ class RecursiveCell(TreeCell):
         return self.activation(tf.matmul(tf.reshape(below, [-1, 2 * self.units]), kernel) + bias), [], []
 
     def _factors(self, states, below, parents, of_nodes, of_children):
-        return [_DERIVATIVES[self.activation](states)], []
+        return [states], []
 
     def _down(self, gradient, of_nodes, of_children, parents, transposed):
         # δ = dh ∘ g',  [dh_left; dh_right] = δ Wᵀ
-        delta = gradient * of_nodes[0]
+        delta = GRADIENTS[self.activation](of_nodes[0], gradient)
         return tf.reshape(tf.matmul(delta, transposed[0]), [-1, self.units]), [delta]
 
     def _weight_gradients(self, below, parents, count, deltas):

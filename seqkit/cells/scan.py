@@ -116,6 +116,13 @@ def sigmoid_gradient(values: tf.Tensor, gradient: tf.Tensor) -> tf.Tensor:
     return tf.raw_ops.SigmoidGrad(y=values, dy=gradient)
 
 
+# What is made of a value of each activation that gradients by hand know, and of the gradient towards it.
+GRADIENTS = {
+    keras.activations.tanh: tanh_gradient,
+    keras.activations.relu: lambda values, gradient: tf.where(values > 0, gradient, 0.0),
+}
+
+
 def weight_gradient(inputs: tf.Tensor, deltas: tf.Tensor) -> tf.Tensor:
     """Return the gradient of a kernel from what it was applied to and what came back, both [time, batch, ...]."""
     rows = [tf.reshape(values, [-1, values.shape[-1]]) for values in (inputs, deltas)]
