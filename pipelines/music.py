@@ -123,7 +123,7 @@ def evaluate(
     styles = "folders" if composer.generator_.context_kind_ == "styles" else "none"
     pieces = _read(file, part, styles, min_notes).pieces
     typer.echo(_told(composer, composer.evaluate(pieces)))
-    typer.echo(format_statistics(music_statistics(composer.read(pieces)), composer.statistics_))
+    typer.echo(format_statistics(music_statistics(composer.read(pieces)), composer.statistics_, "given"))
 
 
 @app.command()

@@ -275,12 +275,14 @@ def compare_statistics(generated: MusicStatistics, training: MusicStatistics) ->
     )
 
 
-def format_statistics(generated: MusicStatistics, training: MusicStatistics) -> str:
+def format_statistics(generated: MusicStatistics, training: MusicStatistics, name: str = "generated") -> str:
     """Write the statistics of generated and training pieces as a table of two columns.
 
     Parameters
     ----------
     generated, training : MusicStatistics
+    name : str
+        What the first are called, where they are other pieces than generated ones.
 
     Returns
     -------
@@ -288,7 +290,7 @@ def format_statistics(generated: MusicStatistics, training: MusicStatistics) -> 
         Lines of plain text, at most 100 characters wide.
     """
     comparison = compare_statistics(generated, training)
-    lines = [_line("", "generated", "training")]
+    lines = [_line("", name, "training")]
     lines += [_line(name, _written(name, ours), _written(name, theirs)) for name, ours, theirs in comparison.rows]
     lines += [
         _line("Overlap of pitch classes", f"{comparison.pitch_class_overlap:.1%}"),

@@ -179,6 +179,10 @@ def test_table():
         *(f"{name:<2}                                               0.0%                      0.0%"
           for name in ("F", "F#", "G", "G#", "A", "A#", "B")),
     ]  # fmt: skip
+    assert format_statistics(ours, theirs, "given").splitlines() == [
+        lines[0].replace("generated", "    given"),
+        *lines[1:],
+    ]
 
 
 def test_table_of_nothing_and_of_much_is_as_wide():
