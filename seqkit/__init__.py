@@ -17,6 +17,7 @@ _PUBLIC = {
     "TreeClassifier": "seqkit.estimators.tree_classifier",
     "LanguageModel": "seqkit.estimators.language_model",
     "SequenceGenerator": "seqkit.estimators.generator",
+    "Seq2Seq": "seqkit.estimators.seq2seq",
     "load": "seqkit.estimators.persistence",
 }
 _SUBPACKAGES = (

@@ -72,6 +72,20 @@ EXAMPLES: dict[tuple[str, str], Example] = {
     ("SequenceGenerator", "frames, each key for itself"): Example(
         {**_PLAIN, "cell": "jordan"}, [3, 1, 2, 1, 3, 2], [(f > 0).astype(int) for f in _FRAMES]
     ),
+    ("Seq2Seq", "texts"): Example(
+        {**_PLAIN, "word_dim": 3, "min_count": 1, "beam_width": 2},
+        _TEXTS,
+        ["viel Spaß.", "ein öder Film", "", "Nicht gut!", "öde, öde 👎", "Spaß"] * 2,
+    ),
+    ("Seq2Seq", "tokens"): Example(
+        {**_PLAIN, "word_dim": 3, "cell": "jordan", "attend": "additive", "input_feeding": True}, _SENTENCES, _TAGS
+    ),
+    ("Seq2Seq", "vectors"): Example(
+        {**_PLAIN, "cell": "gru", "attend": None, "halting": "length"}, _FRAMES, [f[::-1, :2] for f in _FRAMES]
+    ),
+    ("Seq2Seq", "vectors to tokens"): Example(
+        {**_PLAIN, "cell": "elman", "layers": 0, "attend": "dot", "units": 3}, _FRAMES, _SENTENCES[:6]
+    ),
 }  # fmt: skip
 CLASSES = dict(all_estimators())
 

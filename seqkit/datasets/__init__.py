@@ -7,6 +7,7 @@ from seqkit.datasets.catalogue import DATASETS, Dataset, RemoteFile, describe, g
 from seqkit.datasets.corpora import load_corpus
 from seqkit.datasets.fetch import cache_folder, find, stored_file, verify
 from seqkit.datasets.music import load_music
+from seqkit.datasets.pairs import load_pairs
 from seqkit.datasets.tagging import load_tagging, map_types
 from seqkit.datasets.texts import fold_numbers, load_texts, load_trees
 
@@ -23,6 +24,7 @@ __all__ = [
     "load_corpus",
     "load_music",
     "load_ner_sample",
+    "load_pairs",
     "load_tagging",
     "load_texts",
     "load_trees",

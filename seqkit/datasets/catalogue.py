@@ -417,6 +417,37 @@ _ENTRIES = (
             ("Jsb16thSeparated.json", 1666444, "79294cc374f9252e95ef4b703161524c1c53dc1f712c236f00f1c1f5d54af5a7"),
         ),
     ),
+    Dataset(
+        name="cmudict",
+        title="CMU pronouncing dictionary 0.6",
+        task="spelling to sound, English",
+        license="unrestricted; acknowledgement asked",
+        notes=(
+            "39 phones, without stress. No parts of its own: here those of crc32(word) mod 20, dev 18, test 19. "
+            "The source is a zip, which is not downloaded: unpack it by hand."
+        ),
+        repository="nltk/nltk_data",
+        commit="5db857e6f7df11eabb5e5665836db9ec8df07e28",
+        files=_files(
+            "cmudict/", ("cmudict", 3820830, "cad209c39eb87677d64e93d97f8eed10b7e6f9bdd42de8e7ca8efc8e17d62e8a")
+        ),
+        archive="packages/corpora/cmudict.zip",
+    ),
+    Dataset(
+        name="tatoeba_fra_eng",
+        title="Tatoeba: French and English sentences (2017)",
+        task="translation",
+        license="CC BY 2.0 (tatoeba.org, by way of manythings.org/anki)",
+        notes=(
+            "No parts of its own: here pairs that share a side, and those that share one with them, stay together, and "
+            "crc32 of their smallest English side mod 20 says where: dev 18, test 19. The source is a zip, which is "
+            "not downloaded: unpack it by hand."
+        ),
+        repository="genimind/seq2seq",
+        commit="4f3f8eb0adde54fcc8b89394336b002e7961244c",
+        files=_files("", ("fra.txt", 10009515, "2546838ae46e0eac4c02ab7032ea0a02a006074a5340077a36a9444f41e02888")),
+        archive="fra-eng.zip",
+    ),
 )
 
 DATASETS: Mapping[str, Dataset] = MappingProxyType({entry.name: entry for entry in _ENTRIES})

@@ -72,7 +72,7 @@ def write(step: Step, ids, states, limits, settings: Settings, end: int = 0, ban
     return Written(tf.where(tf.sequence_mask(lengths, longest), table[:, :longest], 0), lengths, total)
 
 
-def write_frames(model, advance: Callable, frames, states, limits, settings: Settings) -> Written:
+def write_frames(model, advance: Callable, frames, states, limits, settings: Settings, ends: bool = True) -> Written:
     """Draw sequences of frames; where the network says so, they end by chance before their limits.
 
     Args:
@@ -82,6 +82,7 @@ def write_frames(model, advance: Callable, frames, states, limits, settings: Set
         states: Tensor [rows, size]: the states before that frame is read.
         limits: int32 [rows]: most frames to write.
         settings: How; of frames, top_k and top_p say nothing.
+        ends: Whether they may end before.
     """
     longest = tf.reduce_max(tf.pad(limits, [[0, 1]]))
     rows, keys = tf.shape(frames)[0], model.config["keys"]
@@ -96,7 +97,7 @@ def write_frames(model, advance: Callable, frames, states, limits, settings: Set
         frames = model.draw(outputs, chances[:, :keys], settings.temperature)
         scores = -model.losses(outputs, frames)
         goes = tf.ones([rows], tf.bool)
-        if model.config["halting"] == "bernoulli":
+        if ends and model.config["halting"] == "bernoulli":
             logits = model.halt_logits(outputs)
             goes = tf.where(cold, logits <= 0, chances[:, keys] >= tf.sigmoid(logits))
             scores -= tf.nn.sigmoid_cross_entropy_with_logits(1.0 - tf.cast(goes, tf.float32), logits)
@@ -138,61 +139,3 @@ def read_all(read: Callable, ids, lengths, states):
 
     longest = tf.reduce_max(tf.pad(lengths, [[0, 1]]))
     return tf.while_loop(lambda t, _: t < longest, body, (0, states))[1]
-
-
-def search(step: Step, ids, states, limits, width: int, end: int = 0, banned=None) -> Written:
-    """Find the most probable sequences by beam search.
-
-    A sequence that has ended stays among the ``width`` best of its row as long as no more probable ones drive it out.
-
-    Args:
-        step: What reads an id and scores the next.
-        ids: int32 [rows]: the last id before what is to be written.
-        states: Tensor [rows, size]: the states before that id is read.
-        limits: int32 [rows]: most ids to write.
-        width: Sequences kept for each row.
-        end: The id that ends a row; it is not among what was written, yet counts in its probability.
-        banned: float32 [ids], added to the scores of what is chosen; or None.
-
-    Returns:
-        What was written, [rows, width, …], the most probable first.
-    """
-    rows, longest = tf.shape(ids)[0], tf.reduce_max(tf.pad(limits, [[0, 1]]))
-    limits = limits[:, None]
-
-    def goes_on(t, _ids, _states, alive, *_):
-        return (t < longest) & tf.reduce_any(alive)
-
-    def body(t, ids, states, alive, lengths, total, table):
-        logits, states = step(tf.reshape(ids, [-1]), states)
-        count = logits.shape[-1]
-        scores = tf.reshape(tf.nn.log_softmax(logits), [rows, width, count])
-        if banned is not None:
-            scores += banned
-        # What has ended can only stay as it is: by the end, at no cost.
-        stays = tf.where(tf.range(count) == end, 0.0, -1e30)
-        scores = total[..., None] + tf.where(alive[..., None], scores, stays)
-        total, best = tf.math.top_k(tf.reshape(scores, [rows, width * count]), width)
-        parents, ids = best // count, best % count
-        alive = tf.gather(alive, parents, batch_dims=1) & (ids != end)
-        lengths = tf.gather(lengths, parents, batch_dims=1) + tf.cast(alive, tf.int32)
-        table = tf.concat([tf.gather(table, parents, batch_dims=1), tf.where(alive, ids, 0)[..., None]], -1)
-        flat = tf.reshape(parents + width * tf.range(rows)[:, None], [-1])
-        return t + 1, ids, tf.gather(states, flat), alive & (t + 1 < limits), lengths, total, table
-
-    alive = tf.broadcast_to(limits > 0, [rows, width])
-    total = tf.tile(tf.where(tf.range(width) == 0, 0.0, -1e30)[None], [rows, 1])  # at first all are one and the same
-    table = tf.zeros([rows, width, 0], tf.int32)
-    begin = (
-        0,
-        tf.repeat(ids[:, None], width, 1),
-        tf.repeat(states, width, 0),
-        alive,
-        tf.zeros([rows, width], tf.int32),
-        total,
-        table,
-    )
-    grid = tf.TensorShape([None, width])
-    invariants = (tf.TensorShape([]), grid, states.shape, grid, grid, grid, tf.TensorShape([None, width, None]))
-    *_, lengths, total, table = tf.while_loop(goes_on, body, begin, shape_invariants=invariants)
-    return Written(table, lengths, total)

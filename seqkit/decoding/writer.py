@@ -6,7 +6,8 @@ from collections.abc import Callable
 
 import tensorflow as tf
 
-from seqkit.decoding.loops import Settings, Written, read_all, search, write, write_frames
+from seqkit.decoding.beam import Found, search
+from seqkit.decoding.loops import Settings, Written, read_all, write, write_frames
 from seqkit.decoding.sampling import sample, uniform
 from seqkit.graph import graph
 from seqkit.text.features import UNKNOWN
@@ -87,11 +88,11 @@ class Writer:
         banned = self.banned + tf.one_hot(0, self.banned.shape[0], -1e30, 0.0)  # no end before the end
         return write(self._step(advance), *begun, limits, Settings(*settings), banned=banned, given=given)
 
-    def search(self, width: int, prompts, lengths, context, limits) -> Written:
-        """Return the most probable continuations of up to ``limits`` [rows] ids, [rows, width, …]."""
+    def search(self, width: int, prompts, lengths, context, limits) -> Found:
+        """Return the most probable continuation of up to ``limits`` [rows] ids, [rows, 1, …]."""
         begun = self.begin(prompts, lengths, context)
         step = self._step(self.model.stepper(tf.repeat(context, width, 0)))
-        return search(step, *begun, limits, width, banned=self.banned)
+        return search(step, *begun, limits, width, kept=1, banned=self.banned)
 
 
 def writer_function(model, name: str | tuple[str, int]) -> Callable:

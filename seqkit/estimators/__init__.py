@@ -11,6 +11,7 @@ _ESTIMATORS = {
     "TreeClassifier": "seqkit.estimators.tree_classifier",
     "LanguageModel": "seqkit.estimators.language_model",
     "SequenceGenerator": "seqkit.estimators.generator",
+    "Seq2Seq": "seqkit.estimators.seq2seq",
 }
 
 

@@ -24,6 +24,8 @@ class BaseSequenceEstimator(BaseEstimator):
 
     #: Fitted attributes that go to JSON as they are.
     _plain_state: tuple[str, ...] = ()
+    #: Fitted attributes that hold vocabularies of tokens.
+    _vocabularies: tuple[str, ...] = ("vocabulary_",)
     #: The fitted attribute with classes, which are saved with their types.
     _labels = "classes_"
 

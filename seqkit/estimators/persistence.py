@@ -50,8 +50,9 @@ def save(estimator, folder: str | os.PathLike, extra: Mapping[str, bytes] | None
     temporary.mkdir()
     try:
         _write_json(temporary / "config.json", config)
-        vocabulary = getattr(estimator, "vocabulary_", None)
-        _write_json(temporary / "vocabulary.json", None if vocabulary is None else vocabulary.to_json())
+        for name in estimator._vocabularies:
+            vocabulary = getattr(estimator, name, None)
+            _write_json(temporary / f"{name.strip('_')}.json", None if vocabulary is None else vocabulary.to_json())
         classes = getattr(estimator, estimator._labels, None)
         _write_json(temporary / "labels.json", None if classes is None else encode_labels(classes))
         _write_json(temporary / "manifest.json", manifest(estimator))
@@ -115,9 +116,10 @@ def load(folder: str | os.PathLike, *, expected: type | None = None):
         for name in cls._plain_state:
             if name in config["state"]:
                 setattr(estimator, name, config["state"][name])
-        vocabulary = _read_json(folder / "vocabulary.json")
-        if vocabulary is not None:
-            estimator.vocabulary_ = TokenVocabulary.from_json(vocabulary)
+        for name in cls._vocabularies:
+            vocabulary = _read_json(folder / f"{name.strip('_')}.json")
+            if vocabulary is not None:
+                setattr(estimator, name, TokenVocabulary.from_json(vocabulary))
         labels = _read_json(folder / "labels.json")
         if labels is not None:
             setattr(estimator, estimator._labels, decode_labels(labels))

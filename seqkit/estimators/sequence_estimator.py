@@ -172,7 +172,7 @@ class SequenceEstimator(BaseSequenceEstimator):
 
         kind = None if fresh else self.input_kind_
         dim = None if fresh else self._model_config.get("input_dim")
-        data = check_sequences(X, tokenizer=self.tokenizer, kind=kind, dim=dim, max_length=self.max_length, name=name)
+        data = check_sequences(X, tokenizer=self._cutter(), kind=kind, dim=dim, max_length=self.max_length, name=name)
         table = None if fresh else self._table_width
         if table is not None and data.width not in (None, table):
             raise DataError(
@@ -180,6 +180,10 @@ class SequenceEstimator(BaseSequenceEstimator):
                 "it was fitted on an array (n, steps). Give lists of arrays (length, d) where lengths differ."
             )
         return data
+
+    def _cutter(self):
+        """Return how raw strings are cut, see `seqkit.estimators.sequences.check_sequences`."""
+        return self.tokenizer
 
     def _start(self, data, targets, weights, corpus=None) -> None:
         """Learn the vocabulary, from ``corpus`` if that is not the data's own, and make a fresh model."""
@@ -209,7 +213,7 @@ class SequenceEstimator(BaseSequenceEstimator):
             self.__dict__.pop("n_features_in_", None)
             self._table_width = None
             matrix = self._learn_vocabulary(data.corpus if corpus is None else corpus)
-            options |= self._text_options(data) | dict(language_model=float(self.language_model))
+            options |= self._text_options(data)
         self._make_model(options, matrix)
         if self.input_kind_ == "vectors" and data.lengths.sum():
             self.model_.standardize(np.concatenate(data.vectors), np.repeat(weights, data.lengths))
@@ -236,6 +240,7 @@ class SequenceEstimator(BaseSequenceEstimator):
             char_encoder=self.char_encoder,
             char_units=int(self.char_units),
             feature_sizes=vocabulary.feature_sizes,
+            language_model=float(self.language_model),
         )
 
     def _learn_vocabulary(self, corpus):

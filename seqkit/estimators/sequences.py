@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 
 import numpy as np
@@ -49,6 +49,9 @@ class Sequences:
         before = np.cumsum(lengths) - lengths
         starts = np.cumsum(self.lengths)[rows] - lengths
         return np.repeat(starts - before, lengths) + np.arange(lengths.sum())
+
+    def __getitem__(self, rows: np.ndarray) -> Sequences:
+        return self.take(rows)
 
     def take(self, rows: np.ndarray) -> Sequences:
         """Return some of the sequences."""
@@ -131,7 +134,7 @@ def kind_of(items: list, name: str = "X") -> str | None:
 def check_sequences(
     X: object,
     *,
-    tokenizer: str = "words",
+    tokenizer: str | Callable = "words",
     kind: str | None = None,
     dim: int | None = None,
     max_length: int | None = None,
@@ -143,8 +146,8 @@ def check_sequences(
     ----------
     X : iterable
         Strings, lists of tokens, or arrays (length, d).
-    tokenizer : str
-        How strings are cut, see `seqkit.text.tokenizer`.
+    tokenizer : str or callable
+        How strings are cut, see `seqkit.text.tokenizer`; or a function from a tensor of texts to one of tokens.
     kind : str or None
         What a fitted estimator was fitted on ("tokens" stands for texts too); None where it is free.
     dim : int or None
@@ -184,7 +187,7 @@ def _tokens(items: list, name: str) -> Sequences:
     return Sequences("tokens", corpus.lengths, corpus)
 
 
-def _texts(items: list, tokenizer: str, name: str) -> Sequences:
+def _texts(items: list, tokenizer: str | Callable, name: str) -> Sequences:
     from seqkit.text.corpus import corpus_from_ragged, corpus_from_tokens, encode_strings
     from seqkit.text.tokenizer import tokenize
 
@@ -192,7 +195,9 @@ def _texts(items: list, tokenizer: str, name: str) -> Sequences:
         if not isinstance(item, str):
             got = "None" if item is None else f"{type(item).__name__} {item!r:.60}"
             raise InputTypeError(f"{name}[{i}] must be a string, as the items before it are; got {got}.")
-    if tokenizer == "whitespace":  # that is what the graph does, several times slower
+    if callable(tokenizer):
+        corpus = corpus_from_ragged(tokenizer(encode_strings(items)))
+    elif tokenizer == "whitespace":  # that is what the graph does, several times slower
         corpus = corpus_from_tokens(list(map(str.split, items)))
     else:
         corpus = corpus_from_ragged(tokenize(encode_strings(items), tokenizer).tokens)

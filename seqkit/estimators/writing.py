@@ -49,8 +49,8 @@ class WritingMixin:
         limits = np.full(len(prompts), count("length", length), np.int32)
         if not len(prompts):
             return []
-        ids, lengths, _ = self._function(("search", int(width)))(*self._padded(prompts), contexts, limits)
-        return [row[:n] for row, n in zip(ids.numpy()[:, 0], lengths.numpy()[:, 0], strict=True)]
+        found = self._function(("search", int(width)))(*self._padded(prompts), contexts, limits)
+        return [row[:n] for row, n in zip(found.ids.numpy()[:, 0], found.lengths.numpy()[:, 0], strict=True)]
 
     @property
     def _between(self) -> str:

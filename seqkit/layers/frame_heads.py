@@ -1,4 +1,4 @@
-"""Distributions over frames: sets of keys, each on or off."""
+"""Distributions over frames: sets of keys, each on or off, or vectors."""
 
 from __future__ import annotations
 
@@ -78,6 +78,38 @@ class BernoulliHead(FrameHead):
     def draw(self, outputs, chances, temperature):
         """See `FrameHead.draw`."""
         return draw_keys(self.logits(outputs), chances, temperature[:, None])
+
+
+@keras.saving.register_keras_serializable("seqkit")
+class LinearHead(FrameHead):
+    """Vectors: a normal distribution about ``h W + b`` with variance 1 in every direction, without its constant.
+
+    ``W`` is ``kernel`` [dim, keys], ``b`` is ``bias`` [keys]; "keys" are the numbers of a vector here. The loss is half
+    the squared distance, so that what is learned is the mean, and what is drawn, at any temperature.
+    """
+
+    def build(self, input_shape):
+        """Make the weights."""
+        self.kernel = self._weight("kernel", (input_shape[-1], self.keys))
+        self.bias = self._weight("bias", (self.keys,), start="zeros")
+        super().build(input_shape)
+
+    def expect(self, means) -> None:
+        """Begin with the mean of the vectors, an array [keys]."""
+        self.bias.assign(means)
+
+    def logits(self, outputs):
+        """Return the mean, float32 [..., keys]."""
+        kernel, bias = (tf.cast(v, outputs.dtype) for v in (self.kernel, self.bias))
+        return tf.cast(product(outputs, kernel) + bias, tf.float32)
+
+    def losses(self, outputs, frames):
+        """See `FrameHead.losses`."""
+        return 0.5 * tf.reduce_sum(tf.square(self.logits(outputs) - tf.cast(frames, tf.float32)), -1)
+
+    def draw(self, outputs, chances, temperature):
+        """See `FrameHead.draw`."""
+        return self.logits(outputs)
 
 
 @keras.saving.register_keras_serializable("seqkit")

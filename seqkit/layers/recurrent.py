@@ -6,6 +6,7 @@ import keras
 import tensorflow as tf
 
 from seqkit.cells import make_cell
+from seqkit.cells.scan import masked
 from seqkit.errors import ParameterError
 from seqkit.layers.dropout import SequenceDropout
 
@@ -321,10 +322,13 @@ class RecurrentStack(keras.layers.Layer):
         outputs, states = self._read(inputs, None, states, training, 0)
         return outputs[-1], tf.stack(states, 1)
 
-    def stepper(self):
-        """Return two functions that read step by step in prediction, for a network in one direction.
+    def stepper(self, rows=None):
+        """Return two functions that read step by step, for a network in one direction.
 
         What is the same at every step is made when this is called: before the loop, where the steps are in one.
+
+        Args:
+            rows: How many rows are trained on, with dropout between layers; None in prediction.
 
         Returns:
             ``project``, from inputs [..., dim] to what the first layer makes of them alone (linear but for a constant,
@@ -333,12 +337,16 @@ class RecurrentStack(keras.layers.Layer):
         """
         layers = [layer for (layer,) in self.directions]
         parts = [layer.stepper() for layer in layers]
+        masks = [None] * len(layers)
+        if rows is not None and self.config["dropout"]:
+            ones = tf.ones([rows, 1, self.config["units"]], self.compute_dtype)
+            masks[1:] = [dropout(ones, training=True)[:, 0] for dropout in self.between[1:]]
 
         def step(values, states):
             states, after = iter(states), []
             for level, (layer, (project, one)) in enumerate(zip(layers, parts, strict=True)):
                 own = [next(states) for _ in layer.state_sizes]
-                values, own = one(project(values) if level else values, own)
+                values, own = one(project(masked(values, masks[level])) if level else values, own)
                 after.extend(own)
             return values, after
 

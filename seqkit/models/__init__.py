@@ -11,6 +11,7 @@ _BUILDERS = {
     "build_tree_classifier": "seqkit.models.tree_classifier",
     "build_language_model": "seqkit.models.language_model",
     "build_generator": "seqkit.models.generator",
+    "build_encoder_decoder": "seqkit.models.encoder_decoder",
 }
 
 

@@ -8,18 +8,19 @@ import tensorflow as tf
 
 from seqkit.cells import CELL_NAMES
 from seqkit.cells.jordan import JordanCell
-from seqkit.cells.scan import product
+from seqkit.cells.scan import loop, product, steps_of
 from seqkit.errors import DataError, ParameterError
+from seqkit.layers.attention import SCORES, Attention
 from seqkit.layers.dropout import SequenceDropout
-from seqkit.layers.frame_heads import BernoulliHead, NadeHead, draw_keys
+from seqkit.layers.frame_heads import BernoulliHead, LinearHead, NadeHead, draw_keys
 from seqkit.layers.length_head import LengthHead
-from seqkit.layers.recurrent import Recurrent, RecurrentStack
+from seqkit.layers.recurrent import Recurrent, RecurrentStack, turned
 from seqkit.layers.softmax import sampled_cross_entropy
 from seqkit.models.own_loss import OwnLossModel, check_choice, is_integer
 
 _LEAST_PROBABILITY = 1e-30  # whose logarithm float32 still has
 _PROJECTED = 2**22  # most numbers that are made of a vocabulary before a loop
-_HEADS = {"bernoulli": BernoulliHead, "nade": NadeHead}
+_HEADS = {"bernoulli": BernoulliHead, "nade": NadeHead, "linear": LinearHead}
 
 
 @keras.saving.register_keras_serializable("seqkit")
@@ -31,12 +32,16 @@ class NextStep(OwnLossModel):
     follows (where keys depend on each other, given that those below it are off). Where there is a context, inputs are a
     dict of ``items`` and ``context`` [batch, context_dim]. ``fit(items, next_items)`` needs no loss: the model brings
     its own.
+
+    As the decoder of a `seqkit.models.encoder_decoder.EncoderDecoder` it may also look back at a memory, vectors of
+    size ``memory_dim``, by `seqkit.layers.attention.Attention` (``attend`` is its score); with ``input_feeding``
+    what it found at a step is part of its next input (Luong et al. 2015, section 3.3).
     """
 
     kind = "model of sequences"
     brings = "loss, over real steps"
     cells = CELL_NAMES
-    integers = {"units": 1, "layers": 1, "word_dim": 1, "head_units": 1, "context_dim": 0, "keys": 0}  # noqa: RUF012
+    integers = {"units": 1, "layers": 1, "word_dim": 1, "head_units": 1, "context_dim": 0, "keys": 0, "memory_dim": 0}  # noqa: RUF012
     may_be_none = ("seed", "word_dim", "halting")
     shares = ("dropout", "recurrent_dropout")
 
@@ -49,6 +54,9 @@ class NextStep(OwnLossModel):
         head_units: int = 128,
         context_dim: int = 0,
         context_as: str = "both",
+        memory_dim: int = 0,
+        attend: str = "general",
+        input_feeding: bool = False,
         halting: str | None = None,
         cell: str = "lstm",
         units: int = 512,
@@ -63,7 +71,8 @@ class NextStep(OwnLossModel):
         **kwargs,
     ):
         super().__init__(locals(), **kwargs)
-        jordan = cell == "jordan"
+        # With attention, what a Jordan network feeds back is the output that looks, not what is found.
+        jordan = cell == "jordan" and not memory_dim
         self.table = None
         if word_dim is not None:
             self.table = self._weight("word_vectors", (vocabulary_size, word_dim), 1, word_dim**-0.5)
@@ -72,6 +81,8 @@ class NextStep(OwnLossModel):
         self.input_dropout = self._dropout(dropout if word_dim else 0.0, 2, "input_dropout")
         if context_dim and context_as != "state":
             dim += context_dim
+        if input_feeding:
+            dim += units
         self.recurrent = RecurrentStack(
             cell,
             units,
@@ -88,6 +99,10 @@ class NextStep(OwnLossModel):
         self.recurrent.build((None, None, dim))
         if layers > jordan:
             dim = units
+        self.attention = None
+        if memory_dim:
+            self.attention = Attention(units, attend, seed=self._seed(12), dtype=self.dtype_policy, name="attention")
+            self.attention.build((None, None, memory_dim))
         self.output_dropout = self._dropout(dropout, 4, "output_dropout")
         self.top = None
         self.head = None
@@ -122,24 +137,31 @@ class NextStep(OwnLossModel):
         check_choice("initial_state", c["initial_state"], ("zeros", "learned"))
         check_choice("context_as", c["context_as"], ("input", "state", "both"))
         check_choice("head", c["head"], ("softmax", *_HEADS))
+        check_choice("attend", c["attend"], SCORES)
+        if c["input_feeding"] and (not c["memory_dim"] or c["recurrent_dropout"]):
+            raise ParameterError(
+                "input_feeding=True feeds back what attention found: it needs attention (memory_dim=), and does not go "
+                f"with recurrent_dropout={c['recurrent_dropout']!r}."
+            )
         if c["halting"] is not None:
             check_choice("halting", c["halting"], ("bernoulli", "length"))
         if c["keys"] and (c["vocabulary_size"] or c["word_dim"] is not None or c["head"] == "softmax"):
             raise ParameterError(
-                "keys= is for frames, which have no vocabulary_size= and no word_dim=; their head is 'bernoulli' or "
-                f"'nade', got head={c['head']!r}."
+                "keys= is for frames, which have no vocabulary_size= and no word_dim=; their head is 'bernoulli', "
+                f"'nade' or 'linear', got head={c['head']!r}."
             )
         if not c["keys"] and c["head"] != "softmax":
             raise ParameterError(f"head={c['head']!r} is for frames, which need keys=.")
-        jordan = c["cell"] == "jordan"
+        jordan = c["cell"] == "jordan" and not c["memory_dim"]
         if c["tied"] and (c["word_dim"] is None or jordan):
             raise ParameterError(
                 "tied=True shares the word vectors with the output layer: it needs word_dim=, and a cell other than "
                 "'jordan', whose output layer is part of the recurrence."
             )
-        if jordan and c["head"] == "nade":
+        if jordan and c["head"] in ("nade", "linear"):
             raise ParameterError(
-                "head='nade' does not go with cell='jordan', which feeds back the probability of each key by itself."
+                f"head={c['head']!r} does not go with cell='jordan', which feeds back the probability of each key by "
+                "itself."
             )
 
     def _weight(self, name: str, shape: tuple, part: int, deviation: float = 0.0):
@@ -181,7 +203,7 @@ class NextStep(OwnLossModel):
         self.output_bias = self._weight("output_bias", (c["vocabulary_size"],), 8)
 
     def expect(self, shares) -> None:
-        """Begin with how often ids occur (or keys are on), an array; that need not be learned then."""
+        """Begin with how often ids occur (or keys are on; or with their means), which need not be learned then."""
         if self.head is not None:
             self.head.expect(shares)
             return
@@ -194,6 +216,8 @@ class NextStep(OwnLossModel):
     def state_size(self) -> int:
         """Size of all states of one row together."""
         own = self.top.cell.output_units if self.top else 0
+        if self.config["input_feeding"]:
+            own += self.config["units"]
         return self.recurrent.state_count * self.config["units"] + own
 
     def first_states(self, rows, context=None):
@@ -201,12 +225,14 @@ class NextStep(OwnLossModel):
         states = self.top.first_state(rows) if self.top else []
         if self.recurrent.state_count:
             states = [tf.reshape(self.recurrent.first_states(rows), [rows, -1]), *states]
+        if self.config["input_feeding"]:
+            states = [*states, tf.zeros([rows, self.config["units"]], self.compute_dtype)]
         states = tf.concat(states, -1)
         if self.config["context_dim"] and self.config["context_as"] != "input":
             states += tf.tanh(tf.matmul(tf.cast(context, states.dtype), tf.cast(self.context_kernel, states.dtype)))
         return states
 
-    def read(self, items, states, training=False, context=None):
+    def read(self, items, states, training=False, context=None, memory=None, weights=False):
         """Read on from a state.
 
         Args:
@@ -215,26 +241,59 @@ class NextStep(OwnLossModel):
             states: Tensor [batch, `state_size`].
             training: Whether dropout is active.
             context: Tensor [batch, context_dim], for a model that has one.
+            memory: A `seqkit.layers.attention.Memory` made by ``attention``, for a model that looks at one.
+            weights: Whether what each step looked at is returned too, [batch, time, places].
 
         Returns:
             What `logits` and `losses` take, [batch, time, dim], and the states after the last step.
         """
         c = self.config
         beside = c["context_dim"] and c["context_as"] != "state"
-        outputs, after = self.input_dropout(self._vectors(items, integers=not beside), training=training), []
+        integers = not beside and not c["input_feeding"]
+        outputs, after = self.input_dropout(self._vectors(items, integers), training=training), []
         if beside:
             every = tf.repeat(tf.cast(context, outputs.dtype)[:, None], tf.shape(outputs)[1], 1)
             outputs = tf.concat([outputs, every], -1)
         size = self.recurrent.state_count * c["units"]
-        if size:
+        if c["input_feeding"]:
+            outputs, after, looks = self._read_fed(outputs, states, memory, training)
+        elif size:
             own = tf.reshape(states[:, :size], [-1, self.recurrent.state_count, c["units"]])
             outputs, own = self.recurrent.carry(outputs, own, training=training)
             after = [tf.reshape(own, [-1, size])]
+        if self.attention is not None and not c["input_feeding"]:
+            outputs, looks = self.attention(outputs, memory)
         outputs = self.output_dropout(outputs, training=training)
         if self.top:
             outputs, own = self.top(outputs, initial_state=[states[:, size:]], training=training, return_state=True)
             after += own
-        return outputs, tf.concat(after, -1)
+        after = tf.concat(after, -1)
+        return (outputs, after, looks) if weights else (outputs, after)
+
+    def _read_fed(self, values, states, memory, training):
+        """Read inputs [batch, time, dim], each joined by what was found at the step before."""
+        units = self.config["units"]
+        project, step = self.recurrent.stepper(tf.shape(values)[0] if training else None)
+        feed, look = self._feeder(project, values.shape[-1]), self.attention.looker()
+        each = steps_of(turned(project(tf.pad(values, [[0, 0], [0, 0], [0, units]]))))
+
+        def one(t, *states):
+            *states, found = states
+            outputs, states = step(each.read(t) + tf.matmul(found, feed), states)
+            found, weights = (value[:, 0] for value in look(outputs[:, None], memory))
+            return [*states, found], [found, weights]
+
+        states = tf.split(states, [units] * (self.recurrent.state_count + 1), -1)
+        states, results = loop(one, tf.shape(values)[1], states, 2)
+        found, weights = (turned(result.stack()) for result in results)
+        return found, states, weights
+
+    def _feeder(self, project, before: int):
+        """Return the matrix from what was found to the first layer's projection of it, behind ``before`` inputs."""
+        units = self.config["units"]
+        zeros = tf.zeros([1, before + units], self.compute_dtype)
+        rows = tf.concat([tf.zeros([units, before], zeros.dtype), tf.eye(units, dtype=zeros.dtype)], -1)
+        return project(rows) - project(zeros)
 
     def _vectors(self, items, integers: bool = True):
         """Return what the first layer reads of ids or frames; ``integers``: ids as they are, if it takes them so."""
@@ -299,73 +358,90 @@ class NextStep(OwnLossModel):
         kernel, bias = (tf.cast(v, outputs.dtype) for v in (self.halt_kernel, self.halt_bias))
         return tf.cast(product(outputs, kernel) + bias, tf.float32)[..., 0]
 
-    def stepper(self, context=None):
+    def stepper(self, context=None, memory=None, weights=False):
         """Return a function that reads one item of each row, in prediction.
 
         What is the same at every step is made when this is called: before the loop, where the steps are in one.
 
         Args:
             context: See `read`.
+            memory: See `read`. It may have fewer rows than are stepped: so many rows in turn then look at one of it.
+            weights: See `read`.
 
         Returns:
             A function from items, ids [rows] or frames [rows, keys], and states [rows, `state_size`] to what `logits`
-            takes, [rows, dim], and the states after the items.
+            takes, [rows, dim], and the states after the items; with ``weights`` also to what was looked at, [rows of
+            the memory, of each, places].
         """
-        count, units = self.recurrent.state_count, self.config["units"]
+        count, units, feeding = self.recurrent.state_count, self.config["units"], self.config["input_feeding"]
         project, step = self.recurrent.stepper() if count else (tf.identity, None)
-        enter = self._entrance(project, context)
+        enter, before = self._entrance(project, context)
+        feed = self._feeder(project, before) if feeding else None
+        look = None if self.attention is None else self.attention.looker()
         _, top = self.top.stepper() if self.top else (None, None)
-        sizes = [units] * count + ([self.top.cell.output_units] if self.top else [])
+        sizes = [units] * (count + feeding) + ([self.top.cell.output_units] if self.top else [])
 
         def advance(items, states):
             outputs, states, after = enter(items), tf.split(states, sizes, -1), []
+            if feeding:
+                outputs += tf.matmul(states.pop(), feed)
             if step:
                 outputs, after = step(outputs, states[:count])
+            if look:
+                asked = tf.reshape(outputs, [tf.shape(memory.lengths)[0], -1, units])
+                found, looks = look(asked, memory)
+                outputs = tf.reshape(found, [-1, units])
+            if feeding:
+                after = [*after, outputs]
             if top:
                 outputs, above = top(outputs, states[count:])
                 after = [*after, *above]
-            return outputs, tf.concat(after, -1)
+            after = tf.concat(after, -1)
+            return (outputs, after, looks) if weights else (outputs, after)
 
         return advance
 
     def _entrance(self, project, context):
-        """Return a function from items to the first layer's projections of them and of the context."""
+        """Return a function from items to the first layer's projections of them and of the context, and their size."""
         c = self.config
-        behind = c["context_dim"] if c["context_as"] != "state" else 0  # how much of the input is context
+        dim = c["keys"] or c["word_dim"] or c["vocabulary_size"]
+        size = c["context_dim"] if c["context_as"] != "state" else 0  # how much of the input is context
+        fed = c["units"] * c["input_feeding"]
 
         def alone(values):
-            return project(values if values.dtype.is_integer else tf.pad(values, [[0, 0], [0, behind]]))
+            return project(values if values.dtype.is_integer else tf.pad(values, [[0, 0], [0, size + fed]]))
 
+        integers = not size + fed
         if c["keys"] or c["vocabulary_size"] * 4 * c["units"] > _PROJECTED:
 
             def enter(items):
-                return alone(self._vectors(items))
+                return alone(self._vectors(items, integers))
         else:
-            rows = alone(self._vectors(tf.range(c["vocabulary_size"])))
+            rows = alone(self._vectors(tf.range(c["vocabulary_size"]), integers))
 
             def enter(items):
                 return tf.gather(rows, items)
 
-        if not behind:
-            return enter
-        dim = c["keys"] or c["word_dim"] or c["vocabulary_size"]
+        if not size:
+            return enter, dim
         zeros = tf.zeros([tf.shape(context)[0], dim], self.compute_dtype)
-        both = project(tf.concat([zeros, tf.cast(context, zeros.dtype)], -1))
+        both = project(tf.pad(tf.concat([zeros, tf.cast(context, zeros.dtype)], -1), [[0, 0], [0, fed]]))
         added = both - alone(zeros)  # the projection's constant comes with the items
-        return lambda items: enter(items) + added
+        return (lambda items: enter(items) + added), dim + size
 
-    def step(self, items, states, context=None):
+    def step(self, items, states, context=None, memory=None):
         """Return the scores of what comes after one more item of each row.
 
         Args:
             items: Ids [rows], or frames [rows, keys].
             states: Tensor [rows, `state_size`].
             context: See `read`.
+            memory: See `read`.
 
         Returns:
             float32 [rows, vocabulary], and the states after it.
         """
-        outputs, states = self.stepper(context)(items, states)
+        outputs, states = self.stepper(context, memory)(items, states)
         return self.logits(outputs), states
 
     # Keras
@@ -388,9 +464,16 @@ class NextStep(OwnLossModel):
         items, context = self._given(inputs)
         states = self.first_states(tf.shape(items)[0], context)
         outputs, _ = self.read(items, states, training=training, context=context)
+        return self.answer(outputs)
+
+    def answer(self, outputs):
+        """Return the distribution of what follows each item (of frames, its mean), given what `read` gave."""
         if self.top:
             return outputs
-        return (tf.sigmoid if self.config["keys"] else tf.nn.softmax)(self.logits(outputs))
+        logits = self.logits(outputs)
+        if self.config["head"] == "linear":
+            return logits
+        return (tf.sigmoid if self.config["keys"] else tf.nn.softmax)(logits)
 
     def _loss(self, inputs, targets, sample_weight, training):
         """Return the mean of ``-log p`` over the targets of a batch, and how many count.
@@ -403,7 +486,7 @@ class NextStep(OwnLossModel):
         outputs, _ = self.read(items, states, training=training, context=context)
         frames, time = bool(self.config["keys"]), tf.shape(targets)[1]
         targets = tf.cast(targets, tf.float32 if frames else tf.int32)
-        some = tf.reduce_any(targets > 0, -1) if frames else targets > 0
+        some = tf.reduce_any(targets != 0, -1) if frames else targets > 0
         lengths = tf.reduce_max(tf.where(some, tf.range(1, time + 1), 0), 1) + (0 if frames else 1)
         real = tf.sequence_mask(tf.minimum(lengths, time), time)
         losses = self.losses(tf.boolean_mask(outputs, real), tf.boolean_mask(targets, real))

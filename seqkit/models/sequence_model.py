@@ -33,6 +33,7 @@ class SequenceModel(TextModel):
     """
 
     per_step = True
+    jordan_head = True  # whether the top layer of a Jordan network is the head
     running_pooling = None  # see `seqkit.models.classifier.SequenceReader`
     cells = CELL_NAMES
     integers: Mapping[str, int] = {"units": 1, "layers": 1, "language_words": 2, "input_dim": 1}
@@ -75,7 +76,7 @@ class SequenceModel(TextModel):
         self.input_dropout = SequenceDropout(
             dropout, locked=False, seed=self._seed(2), dtype=self.dtype_policy, name="input_dropout"
         )
-        depth = layers - 1 if cell == "jordan" else layers
+        depth = layers - (cell == "jordan" and self.jordan_head)
         self.recurrent = RecurrentStack(
             cell,
             units,

@@ -29,6 +29,7 @@ def fit_model(
     epochs: int,
     partial: bool,
     losses: Callable | None = None,
+    sizes: np.ndarray | None = None,
 ) -> None:
     """Run the training loop on an estimator whose model is made.
 
@@ -50,6 +51,8 @@ def fit_model(
     losses : callable or None
         Takes the model, tensors, targets and row numbers; returns two losses of each row, of which the first is
         reported. None: `sequence_losses`.
+    sizes : ndarray or None
+        By which sequences are batched with others of like size; None: their lengths.
     """
     model, tensors = estimator.model_, estimator._tensors(data)
     constants = {name: tf.constant(value) for name, value in targets.items()}
@@ -66,11 +69,11 @@ def fit_model(
                 held_out, tensors if held_out.data is data else estimator._tensors(held_out.data)
             )
         rows = rows[data.lengths[rows] > 0]
-        lengths = data.lengths[rows]
+        of_rows = (data.lengths if sizes is None else sizes)[rows]
         return Plan(
             lambda batch: step(tensors, constants, tf.constant(batch, tf.int32)),
-            lambda rng: [rows[b] for b in shuffled_batches(lengths, estimator._batch_rows(rows), rng)],
-            int(lengths.sum()),
+            lambda rng: [rows[b] for b in shuffled_batches(of_rows, estimator._batch_rows(rows), rng)],
+            int(of_rows.sum()),
             evaluate,
         )
 
@@ -184,6 +187,11 @@ def _step(model, optimizer, gradient_clip: float | None, tensors, targets, losse
     return graph(step, signature(tensors), fixed, _ROWS)
 
 
+def _parts(targets) -> list:
+    """Return what tells targets from others: arrays, or sequences."""
+    return targets.fingerprint_parts() if hasattr(targets, "fingerprint_parts") else [targets]
+
+
 def _checkpoint(estimator, data, targets: dict, held_out) -> Checkpoint:
     """Return the checkpoint of training these parameters on this data."""
     parameters = estimator.get_params(deep=False)
@@ -196,7 +204,7 @@ def _checkpoint(estimator, data, targets: dict, held_out) -> Checkpoint:
     if not isinstance(estimator.random_state, Integral):
         parameters["random_state"] = None  # the seed drawn from it is in the checkpoint
     given = held_out is not None and held_out.train_rows is None
-    held = [*held_out.data.fingerprint_parts(), held_out.targets] if given else []
+    held = [*held_out.data.fingerprint_parts(), *_parts(held_out.targets)] if given else []
     begin = estimator.model_.get_weights() if estimator.history_ else []  # of a warm start
     labels = list(map(repr, getattr(estimator, "classes_", [])))
     parts = (*data.fingerprint_parts(), *targets.values(), *held, *begin)

@@ -72,7 +72,10 @@ def gather_rows(tensors: Tensors, rows: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor
 
 
 def pad_flat(flat: tf.Tensor, positions: tf.Tensor, real: tf.Tensor) -> tf.Tensor:
-    """Gather [positions] values to [batch, time], 0 at padding."""
+    """Gather values [positions, …] to [batch, time, …], 0 at padding."""
+    real = (
+        tf.reshape(real, tf.concat([tf.shape(real), [1] * (flat.shape.rank - 1)], 0)) if flat.shape.rank > 1 else real
+    )
     return tf.where(real, tf.gather(flat, positions), tf.zeros([], flat.dtype))
 
 
@@ -80,7 +83,7 @@ def embed_rows(model, tensors: Tensors, rows: tf.Tensor, training: bool = False)
     """Return vectors [batch, time, dim] and word ids [batch, time] (or None) of rows, then as `gather_rows`."""
     positions, real, lengths = gather_rows(tensors, rows)
     if "vectors" in tensors:
-        vectors = tf.where(real[..., None], tf.gather(tensors["vectors"], positions), 0.0)
+        vectors = pad_flat(tensors["vectors"], positions, real)
         return vectors, None, positions, real, lengths
     types = pad_flat(tensors["index"], positions, real)
     vectors = token_vectors(model.encoder, tensors, types, training)

@@ -10,7 +10,16 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from seqkit.models import build_classifier, build_generator, build_language_model, build_regressor, build_tagger
+from seqkit.decoding.beam import Penalties
+from seqkit.decoding.translator import Translator
+from seqkit.models import (
+    build_classifier,
+    build_encoder_decoder,
+    build_generator,
+    build_language_model,
+    build_regressor,
+    build_tagger,
+)
 
 VOCABULARY, TAGS, LONGEST = 30, ["O", "B-A", "I-A", "B-B", "I-B"], 9
 FIXED = ("vectors", "features", "frames", "context")  # inputs whose last size belongs to the model
@@ -85,6 +94,16 @@ def writer(build=build_generator, **options) -> Callable:
     return make
 
 
+def translator(**options) -> Callable:
+    def make():
+        if "input_dim" in options:
+            return build_encoder_decoder(target_size=6, target_dim=5, units=6, seed=0, **options), vector_inputs
+        sizes = {"characters": 8, "feature_sizes": [4, 3], "target_dim": 5, **SMALL}
+        return build_encoder_decoder(VOCABULARY, 6, **sizes, **options), token_inputs
+
+    return make
+
+
 BUILDERS: dict[str, Callable] = {
     "tagger: lstm, crf, both ways, cnn": tagger(cell="lstm", crf=True, char_encoder="cnn"),
     "tagger: lstm, softmax, one way, rnn, 2 layers": tagger(
@@ -121,6 +140,12 @@ BUILDERS: dict[str, Callable] = {
     "generator: lstm, frames, bernoulli": writer(keys=4, head="bernoulli", context_as="input"),
     "generator: leaky, frames, nade": writer(keys=4, head="nade", head_units=5, cell="leaky", initial_state="learned"),
     "generator: jordan, frames": writer(keys=4, head="bernoulli", cell="jordan"),
+    "encoder-decoder: lstm, general": translator(),
+    "encoder-decoder: gru, additive, input feeding, rnn, 2 layers": translator(
+        cell="gru", attend="additive", input_feeding=True, char_encoder="rnn", layers=2, context_as="both"
+    ),
+    "encoder-decoder: jordan, none": translator(cell="jordan", attend=None),
+    "encoder-decoder: vectors, elman, local": translator(input_dim=4, cell="elman", attend="local"),
 }
 
 
@@ -128,7 +153,7 @@ BUILDERS: dict[str, Callable] = {
 def model(request):
     """Return a function from sequences to lists of tags and of probabilities."""
     built, inputs = BUILDERS[request.param]()
-    writes = inputs in (item_inputs, frame_inputs)
+    writes, translates = inputs in (item_inputs, frame_inputs), hasattr(built, "decoder")
     per_step = writes or built.per_step
     rng = np.random.default_rng(0)
     for variable in built.trainable_variables:  # far from zero, so that every part has a say
@@ -141,6 +166,13 @@ def model(request):
         if writes:  # it brings no lengths: what stands after the end comes after all that is asked for
             answer = built({"items": batch.get("items", batch.get("frames")), "context": batch["context"]})
             return tf.argmax(answer, -1), answer
+        if translates:  # the two best sequences, each told as one number, and how they score
+            vectors, _, lengths, _ = built.embed(batch)
+            best = Translator(built)
+            limits = tf.fill(tf.shape(lengths), 5)
+            found = best.search(best.start(vectors, lengths), limits, 3, 2, Penalties(0.6, 0.1))
+            ids = tf.reduce_sum(found.ids * 6 ** tf.range(tf.shape(found.ids)[2]), -1)
+            return ids[:, :1], tf.concat([found.scores, found.log_probability], -1)[:, None]
         encoded, lengths = built.encode(batch)  # as `decode` and a call of the model do it
         if built.per_step:
             return built.head.decode(encoded, lengths)[0], built.head.probabilities(encoded, lengths)
@@ -161,6 +193,8 @@ def model(request):
 
     answer.per_step = per_step
     answer.link = "sigmoid" if inputs is frame_inputs else built.config.get("link", "softmax")
+    if translates:
+        answer.link = "linear"
 
     return answer
 

@@ -43,6 +43,7 @@ _NOT_OF_NUMBERS = {
     "TreeClassifier": "Its X holds parse trees.",
     "LanguageModel": "Its X holds texts.",
     "SequenceGenerator": "Its y holds a sequence for each row.",
+    "Seq2Seq": "Its y holds a sequence for each row.",
 }
 #: Check -> why it cannot hold.
 _EXPECTED_FAILURES = {

@@ -1,12 +1,9 @@
-"""The loops that write, against exhaustive search and plain Python."""
-
-import itertools
+"""The loops that write, against plain Python."""
 
 import numpy as np
-import pytest
 import tensorflow as tf
 
-from seqkit.decoding.loops import Settings, read_all, search, write
+from seqkit.decoding.loops import Settings, read_all, write
 from seqkit.decoding.sampling import sample, uniform
 
 SIZE = 4  # ids; 0 ends
@@ -69,7 +66,6 @@ def test_banned_ids_are_never_chosen():
     limits = tf.fill([50], 8)
     assert 1 in write(step, *start(50), limits, settings(50)).ids.numpy()
     assert 1 not in write(step, *start(50), limits, settings(50), banned=banned).ids.numpy()
-    assert 1 not in search(step, *start(50), limits, 4, banned=banned).ids.numpy()
 
 
 def test_what_is_given_stands_and_the_rest_is_drawn_after_it():
@@ -90,33 +86,6 @@ def test_what_is_given_stands_and_the_rest_is_drawn_after_it():
         np.testing.assert_allclose(
             written.log_probability[row], log_probability(table, ids, limits[row].numpy()), atol=1e-5
         )
-
-
-@pytest.mark.parametrize("seed", range(5))
-def test_a_wide_beam_finds_what_exhaustive_search_finds(seed):
-    step, table = markov(seed)
-    limit = 4
-    every = [ids for n in range(limit + 1) for ids in itertools.product(range(1, SIZE), repeat=n)]
-    scored = sorted(((log_probability(table, ids, limit), ids) for ids in every), reverse=True)
-    found = search(step, *start(2), tf.fill([2], limit), 200)
-    for row in range(2):
-        for k, (score, ids) in enumerate(scored[:10]):
-            assert tuple(found.ids[row, k, : found.lengths[row, k]].numpy()) == ids
-            np.testing.assert_allclose(found.log_probability[row, k], score, atol=1e-5)
-
-
-def test_a_beam_of_one_is_greedy_and_wider_ones_find_no_less():
-    step, _ = markov(3)
-    limits = tf.constant([6, 2, 0])
-    greedy = write(step, *start(3), limits, settings(3, temperature=0.0))
-    one = search(step, *start(3), limits, 1)
-    time = greedy.ids.shape[1]
-    np.testing.assert_array_equal(one.ids[:, 0, :time], greedy.ids)
-    np.testing.assert_allclose(one.log_probability[:, 0], greedy.log_probability, atol=1e-5)
-    wide = search(step, *start(3), limits, 6)
-    assert (wide.log_probability.numpy()[:, 0] >= one.log_probability.numpy()[:, 0] - 1e-5).all()
-    alone = search(step, *start(1), limits[1:2], 6)
-    np.testing.assert_array_equal(wide.ids[1, :, :2], alone.ids[0])
 
 
 def test_reading_stops_at_the_end_of_each_row():

@@ -1,0 +1,189 @@
+"""Beam search: the most probable sequences, in one loop in the graph."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import NamedTuple
+
+import tensorflow as tf
+
+_NEVER = -1e30
+_NOTHING = 1e-9
+
+
+class Found(NamedTuple):
+    """What was found, the best first.
+
+    ``ids`` [rows, kept, time] (0 behind the end), how many of them [rows, kept], their log-probability and their score;
+    and where weights were given, ``places`` [rows, kept, time], the place that each id looked at most.
+    """
+
+    ids: tf.Tensor
+    lengths: tf.Tensor
+    log_probability: tf.Tensor
+    scores: tf.Tensor
+    places: tf.Tensor | None
+
+
+class Penalties(NamedTuple):
+    """How sequences of differing lengths are compared (Wu et al. 2016, eq. 14).
+
+    ``score = log P / lp + cp``,  ``lp = ((5 + n) / 6)^length``,  ``cp = coverage · Σ_s log min(1, Σ_t a_ts)``
+
+    with n the ids of the sequence, its end not counted, and a_ts what its t-th id looked at place s.
+
+    Reference: Y. Wu et al., "Google's neural machine translation system", arXiv:1609.08144, 2016.
+    """
+
+    length: float = 0.0
+    coverage: float = 0.0
+
+    def divisor(self, lengths):
+        """Return ``lp``, float32."""
+        return tf.pow((5.0 + tf.cast(lengths, tf.float32)) / 6.0, self.length)
+
+    def of_coverage(self, seen, lengths):
+        """Return ``cp`` [rows, width], given how much places were looked at [rows, width, places], of so many real."""
+        real = tf.sequence_mask(lengths, tf.shape(seen)[2])[:, None]
+        logs = tf.math.log(tf.clip_by_value(seen, _NOTHING, 1.0))
+        return self.coverage * tf.reduce_sum(tf.where(real, logs, 0.0), -1)
+
+
+class _Pool(NamedTuple):
+    """The best sequences that are complete, [rows, kept] each: how they score, and how to find them again."""
+
+    scores: tf.Tensor
+    totals: tf.Tensor
+    lengths: tf.Tensor
+    slots: tf.Tensor  # where in the beam the last id stood
+
+    def join(self, others: _Pool) -> _Pool:
+        """Return the best of both."""
+        kept = self.scores.shape[1]
+        every = [tf.concat(pair, 1) for pair in zip(self, others, strict=True)]
+        scores, order = tf.math.top_k(every[0], kept)
+        return _Pool(scores, *(tf.gather(values, order, batch_dims=1) for values in every[1:]))
+
+
+def search(
+    step: Callable,
+    ids,
+    states,
+    limits,
+    width: int,
+    *,
+    kept: int | None = None,
+    end: int = 0,
+    banned=None,
+    penalties: Penalties | None = None,
+    places=None,
+) -> Found:
+    """Find the sequences that score best.
+
+    At each step the ``2 width`` best continuations are looked at. Those among the first ``width`` that have ended leave
+    the beam for the pool of complete sequences; the best others go on. A row is done when none of them can come to
+    score as well as the ``kept`` best complete ones. With as many candidates as there are sequences that is exhaustive.
+
+    Args:
+        step: ``(ids [rows · width], states [rows · width, size]) -> (scores [rows · width, ids], states)``, and where
+            ``places`` are given, what was looked at [rows, width, places].
+        ids: int32 [rows]: the last id before what is to be written.
+        states: Tensor [rows, size]: the states before that id is read.
+        limits: int32 [rows]: most ids to write; a sequence that is still without an end then counts as it is.
+        width: Sequences that go on at each step, for each row.
+        kept: Sequences to return, at most ``width``; None: all.
+        end: The id that ends a row; it is not among what was written, yet counts in its probability.
+        banned: float32 [ids], added to the scores of what is chosen; or None.
+        penalties: How sequences of differing lengths are compared; None: by probability alone.
+        places: int32 [rows]: how many places there are to look at; or None.
+
+    Returns:
+        Found. Where a row has fewer sequences than are kept, the last ones score -1e30.
+    """
+    kept, penalties = kept or width, penalties or Penalties()
+    covers = places is not None and penalties.coverage > 0
+    rows = tf.shape(ids)[0]
+    longest = tf.reduce_max(tf.pad(limits, [[0, 1]]))
+    slots = tf.tile(tf.range(width)[None], [rows, 1])
+    most = penalties.divisor(limits)
+
+    def score(totals, lengths, seen):
+        found = totals / penalties.divisor(lengths)
+        return found + penalties.of_coverage(seen, places) if covers else found
+
+    def complete(which, totals, lengths, slots, seen):
+        lengths = tf.broadcast_to(lengths, tf.shape(totals))
+        return _Pool(tf.where(which, score(totals, lengths, seen), _NEVER), totals, lengths, slots)
+
+    def goes_on(t, _ids, _states, alive, *_):
+        return (t < longest) & tf.reduce_any(alive)
+
+    def body(t, ids, states, alive, totals, seen, pool, written, parents_of, looked):
+        answer = step(tf.reshape(ids, [-1]), states)
+        logits, states = answer[:2]
+        if places is not None:
+            looked = looked.write(t, tf.argmax(answer[2], -1, tf.int32))
+        if covers:
+            seen += answer[2][..., : tf.shape(seen)[2]]  # a batch may be padded beyond its longest row
+        count = logits.shape[-1]
+        norm = tf.reduce_logsumexp(logits, -1, keepdims=True)
+        if banned is not None:
+            logits += banned
+        # Of each sequence its own best continuations first: that is one look at all scores, and the rest is small.
+        each = min(2 * width, count)
+        gains, best = tf.math.top_k(logits, each)
+        totals = totals[..., None] + tf.reshape(gains - norm, [rows, width, each])
+        totals, order = tf.math.top_k(tf.reshape(totals, [rows, width * each]), min(2 * width, width * each))
+        parents = order // each
+        ids = tf.gather(tf.reshape(best, [rows, width * each]), order, batch_dims=1)
+        ended = ids == end
+        ends = alive[:, None] & ended & (tf.range(ids.shape[1]) < width) & (totals > _NEVER / 2)
+        of_parents = tf.gather(seen, parents, batch_dims=1) if covers else None
+        pool = pool.join(complete(ends, totals, t, parents, of_parents))
+        # The best that have not ended, in their order.
+        totals, order = tf.math.top_k(tf.where(ended, _NEVER, totals), width)
+        ids, parents = tf.gather(ids, order, batch_dims=1), tf.gather(parents, order, batch_dims=1)
+        flat = tf.reshape(parents + width * tf.range(rows)[:, None], [-1])
+        if covers:
+            seen = tf.gather(seen, parents, batch_dims=1)
+        full = (alive & (t + 1 >= limits))[:, None] & (totals > _NEVER / 2)
+        pool = pool.join(complete(full, totals, t + 1, slots, seen))
+        # Probabilities only fall, and coverage takes nothing off the best case.
+        alive &= (t + 1 < limits) & (totals[:, 0] / most > tf.maximum(pool.scores[:, kept - 1], _NEVER / 2))
+        written, parents_of = written.write(t, ids), parents_of.write(t, parents)
+        return t + 1, ids, tf.gather(states, flat), alive, totals, seen, pool, written, parents_of, looked
+
+    totals = tf.tile(tf.where(tf.range(width) == 0, 0.0, _NEVER)[None], [rows, 1])  # at first all are one and the same
+    nothing = tf.zeros([rows, kept], tf.int32)
+    at_once = (limits <= 0)[:, None] & (tf.range(kept) == 0)
+    pool = _Pool(tf.where(at_once, 0.0, _NEVER), tf.where(at_once, 0.0, _NEVER), nothing, nothing)
+    seen = tf.zeros([rows, width, tf.reduce_max(tf.pad(places, [[0, 1]])) if covers else 0])
+    arrays = [
+        tf.TensorArray(tf.int32, 0, dynamic_size=True, clear_after_read=False, element_shape=[None, width])
+        for _ in range(3)
+    ]
+    begin = (0, tf.repeat(ids[:, None], width, 1), tf.repeat(states, width, 0), limits > 0, totals, seen, pool, *arrays)
+    t, *_, pool, written, parents_of, looked = tf.while_loop(goes_on, body, begin)
+    return Found(*_trace(pool, t, written, parents_of, looked if places is not None else None, kept))
+
+
+def _trace(pool: _Pool, steps, written, parents_of, looked, kept: int):
+    """Follow complete sequences back to their beginning; return the fields of `Found`."""
+    longest = tf.minimum(tf.reduce_max(tf.pad(tf.reshape(pool.lengths, [-1]), [[0, 1]])), steps)
+
+    def body(t, slots, ids, places):
+        inside = t < pool.lengths
+        parents = tf.gather(parents_of.read(t), slots, batch_dims=1)
+        ids = ids.write(t, tf.where(inside, tf.gather(written.read(t), slots, batch_dims=1), 0))
+        if looked is not None:  # by the sequence before this id was added
+            places = places.write(t, tf.where(inside, tf.gather(looked.read(t), parents, batch_dims=1), 0))
+        return t - 1, tf.where(inside, parents, slots), ids, places
+
+    arrays = [tf.TensorArray(tf.int32, longest, element_shape=[None, kept]) for _ in range(2)]
+    *_, ids, places = tf.while_loop(lambda t, *_: t >= 0, body, (longest - 1, pool.slots, *arrays))
+    empty = tf.zeros([tf.shape(pool.lengths)[0], kept, 0], tf.int32)
+
+    def stacked(array):
+        return tf.cond(longest > 0, lambda: tf.transpose(array.stack(), [1, 2, 0]), lambda: empty)
+
+    return stacked(ids), pool.lengths, pool.totals, pool.scores, None if looked is None else stacked(places)

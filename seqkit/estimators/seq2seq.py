@@ -1,0 +1,690 @@
+"""Sequences to sequences of another length."""
+
+from __future__ import annotations
+
+from numbers import Integral, Real
+from typing import NamedTuple
+
+import numpy as np
+from sklearn.utils._param_validation import Interval, StrOptions
+
+from seqkit.errors import DataError, ParameterError
+from seqkit.estimators.sequence_estimator import READER_CONSTRAINTS, TRAINING_CONSTRAINTS, SequenceEstimator
+from seqkit.estimators.sequences import Sequences, as_list, check_sequences
+from seqkit.estimators.targets import check_sample_weight
+
+_LEAST_STEPS = 50  # in a pass over small data
+_MOST_ROWS = 64
+_LEAST_DEVIATION = 1e-6
+_MORE = 1.2  # how much longer than the longest target what is written may be
+UNKNOWN = 1  # the id of the unknown token, see `seqkit.text.features`
+_TOKENIZERS = {"words", "whitespace", "characters", "wordpiece"}
+
+
+class Alignment(NamedTuple):
+    """What an output looked at: its tokens, those of the source, and weights (of the target, of the source).
+
+    Of texts and tokens the last row is of the end. Where a side is vectors, its tokens are numbers of steps.
+    """
+
+    source: list
+    target: list
+    weights: np.ndarray
+
+
+class Seq2Seq(SequenceEstimator):
+    """Turn sequences into sequences of another length: translation, spelling to sound, captions, forecasts.
+
+    One recurrent network, the encoder, reads a source: a text, a list of tokens, or vectors. Another, the decoder,
+    writes the target, looking back at the source by attention. Texts and tokens are found by beam search.
+
+    Parameters
+    ----------
+    cell : {"lstm", "gru", "elman", "leaky", "jordan"}, default="lstm"
+        The recurrence of both. A Jordan decoder feeds back the distribution of tokens that it answers with; with
+        attention, the output by which it looks at the source.
+    units : int, default=256
+        Hidden units of each layer of the decoder, and of each direction of the encoder.
+    layers : int, default=1
+        Recurrent layers of the encoder. 0: the source's vectors are looked at as they are, and their mean is what the
+        decoder begins with; for features of an image, for one.
+    decoder_layers : int, default=1
+        Recurrent layers of the decoder.
+    bidirectional : bool, default=True
+        Whether the encoder reads both ways.
+    activation : str or None, default="tanh"
+        Activation of the hidden state; any Keras name.
+    attend : {"general", "additive", "dot", "local"} or None, default="general"
+        How the decoder looks back: the scores of Luong et al. 2015 and of Bahdanau et al. 2015, see
+        `seqkit.layers.attention.Attention`. None: all that it knows of the source is the encoder's last state.
+    input_feeding : bool, default=False
+        Whether what was found at a step is part of the next input (Luong et al. 2015). Slower to train.
+    context_as : {"state", "input", "both"}, default="both"
+        Whether the encoder's last state makes the decoder's first one, comes in at each step, or both.
+    word_dim : int, default=256
+        Size of the learned vectors of tokens, of both sides.
+    tied : bool, default=False
+        Whether the target's vectors serve as the output layer too (Press & Wolf 2017).
+    dropout : float, default=0.3
+        Share of features dropped in training before, between and after the recurrent layers.
+    recurrent_dropout : float, default=0.0
+        Share of the fed-back state dropped in training.
+    word_dropout : float, default=0.0
+        Share of source tokens replaced by the unknown token in training; of those seen once, one half.
+    initial_state : {"zeros", "learned"}, default="zeros"
+        State of the encoder before the first step.
+    scheduled_sampling : float, default=0.0
+        Share of target tokens that the network's own choice stands in for in training (Bengio et al. 2015).
+    halting : {"auto", "bernoulli", "length", None}, default="auto"
+        How targets that are vectors end: by a chance at each step, at a length predicted from the source, or only at
+        the longest length that was seen (None). "auto": None where all have one length, else by that chance. Texts and
+        tokens end by a token of their own, ``<EOS>``.
+    tokenizer : {"words", "whitespace", "characters", "wordpiece"}, default="words"
+        How raw strings are cut into tokens, on both sides. "words": words and signs, with a mark where no white space
+        is between them, so that texts come back as texts. "wordpiece": such words cut further into ``subwords``
+        frequent pieces, by tensorflow-text, which an exported model then needs too.
+    target_tokenizer : {"words", "whitespace", "characters", "wordpiece"} or None, default=None
+        Likewise for targets; None: as ``tokenizer``.
+    subwords : int, default=8000
+        About how many pieces of "wordpiece" each side has.
+    lowercase : bool, default=False
+        Whether source tokens are looked up in lower case.
+    min_count : int or "auto", default="auto"
+        Tokens seen less often are the unknown token, ``<UNK>``. "auto": 2 for texts cut into words, else 1.
+    beam_width : int, default=5
+        Sequences that the search for the best one holds. 1: the most probable token is taken at each step.
+    length_penalty : float, default=0.6
+        How sequences of differing lengths are compared: log-probabilities are divided by ((5 + length) / 6) to this
+        power (Wu et al. 2016). 0: not at all.
+    coverage_penalty : float, default=0.0
+        What it costs not to have looked at all of the source (Wu et al. 2016).
+    unk_replace : bool, default=True
+        Whether an unknown token in what is written is replaced by the source token it looked at most (Luong et al.
+        2015). Otherwise, and without attention, none is written.
+    optimizer : str, dict or keras.optimizers.Optimizer, default="adam"
+        A Keras name, configuration, or optimizer (which is copied).
+    learning_rate : float, default=0.002
+        Step size, for an optimizer given by name.
+    gradient_clip : float or None, default=1.0
+        Largest norm of all gradients together.
+    batch_size : int or "auto", default="auto"
+        Pairs in a training step. "auto": 64, fewer where that would make less than 50 steps in a pass.
+    epochs : int, default=30
+        Most passes over the training data.
+    patience : int or None, default=3
+        Passes without a better loss on the validation part before training ends; None: never early.
+    validation_fraction : float or None, default=0.1
+        Share of the training data, taken at random, that judges each pass, where `fit` is given no validation data.
+        None or 0: none, and no early stopping.
+    average_weights : bool, default=True
+        Whether the moving average of the weights is what is scored and kept.
+    max_length : int or None, default=None
+        Longest sequence accepted; longer ones raise. None: no limit. Nothing is ever cut.
+    warm_start : bool, default=False
+        Whether `fit` continues from the present weights. New tokens are then unknown tokens.
+    checkpoint_dir : str, os.PathLike or None, default=None
+        Folder for the state after each pass; `fit` with the same parameters and data resumes from it.
+    random_state : int, numpy.random.RandomState or None, default=None
+        Seed of weights, dropout, order and the validation part. An int gives the same fit each time on one machine.
+    verbose : {"auto", 0, 1, 2}, default="auto"
+        Progress: a bar on a terminal ("auto"), none (0), a bar (1), a line a pass (2).
+
+    Attributes
+    ----------
+    model_ : keras.Model
+        The network, made by `seqkit.models.build_encoder_decoder`.
+    vocabulary_, target_vocabulary_ : seqkit.text.features.TokenVocabulary
+        The tokens of each side; not for vectors.
+    source_kind_, target_kind_ : {"texts", "tokens", "vectors"}
+        What sources and targets are.
+    longest_ : list of int
+        Lengths of the longest source and target that were learned from. What is written is at most a fifth and five
+        items longer than that target; longer still where the source is longer than any.
+    history_ : dict
+        For each pass: "loss" (per item), "validation_loss" of the validation part, "seconds", "tokens_per_second" in
+        training (of both sides), "elapsed".
+    n_features_in_ : int
+        Size of each source vector; of an array (n, steps), its steps. For vectors only.
+
+    Examples
+    --------
+    >>> from seqkit import Seq2Seq
+    >>> words, sounds = ["cab", "bad", "cad"] * 30, [list("KAB"), list("BAD"), list("KAD")] * 30
+    >>> model = Seq2Seq(tokenizer="characters", units=32, random_state=0).fit(words, sounds)  # doctest: +SKIP
+    >>> model.predict(["dab"])  # doctest: +SKIP
+    [['D', 'A', 'B']]
+    """
+
+    _parameter_constraints = {  # noqa: RUF012
+        **{name: READER_CONSTRAINTS[name] for name in ("cell", "units", "bidirectional", "activation", "word_dim")},
+        "layers": [Interval(Integral, 0, None, closed="left")],
+        "decoder_layers": [Interval(Integral, 1, None, closed="left")],
+        "attend": [StrOptions({"general", "additive", "dot", "local"}), None],
+        "input_feeding": ["boolean"],
+        "context_as": [StrOptions({"input", "state", "both"})],
+        "tied": ["boolean"],
+        **{name: READER_CONSTRAINTS[name] for name in ("dropout", "recurrent_dropout", "word_dropout")},
+        **{name: READER_CONSTRAINTS[name] for name in ("initial_state", "lowercase")},
+        "scheduled_sampling": [Interval(Real, 0, 1, closed="both")],
+        "halting": [StrOptions({"auto", "bernoulli", "length"}), None],
+        "tokenizer": [StrOptions(_TOKENIZERS)],
+        "target_tokenizer": [StrOptions(_TOKENIZERS), None],
+        "subwords": [Interval(Integral, 10, None, closed="left")],
+        "min_count": [Interval(Integral, 1, None, closed="left"), StrOptions({"auto"})],
+        "beam_width": [Interval(Integral, 1, None, closed="left")],
+        "length_penalty": [Interval(Real, 0, None, closed="left")],
+        "coverage_penalty": [Interval(Real, 0, None, closed="left")],
+        "unk_replace": ["boolean"],
+        **TRAINING_CONSTRAINTS,
+        "batch_size": [Interval(Integral, 1, None, closed="left"), StrOptions({"auto"})],
+    }
+    _builder = "build_encoder_decoder"
+    _target_per_step = False
+    _vocabularies = ("vocabulary_", "target_vocabulary_")
+    _plain_state = (
+        *SequenceEstimator._plain_state,
+        "source_kind_",
+        "target_kind_",
+        "longest_",
+        "_pieces",
+        "_target_dim",
+        "_target_shape",
+        "_halting",
+    )
+
+    def __init__(
+        self,
+        cell="lstm",
+        units=256,
+        layers=1,
+        decoder_layers=1,
+        bidirectional=True,
+        activation="tanh",
+        attend="general",
+        input_feeding=False,
+        context_as="both",
+        word_dim=256,
+        tied=False,
+        dropout=0.3,
+        recurrent_dropout=0.0,
+        word_dropout=0.0,
+        initial_state="zeros",
+        scheduled_sampling=0.0,
+        halting="auto",
+        tokenizer="words",
+        target_tokenizer=None,
+        subwords=8000,
+        lowercase=False,
+        min_count="auto",
+        beam_width=5,
+        length_penalty=0.6,
+        coverage_penalty=0.0,
+        unk_replace=True,
+        optimizer="adam",
+        learning_rate=0.002,
+        gradient_clip=1.0,
+        batch_size="auto",
+        epochs=30,
+        patience=3,
+        validation_fraction=0.1,
+        average_weights=True,
+        max_length=None,
+        warm_start=False,
+        checkpoint_dir=None,
+        random_state=None,
+        verbose="auto",
+    ):
+        self.cell = cell
+        self.units = units
+        self.layers = layers
+        self.decoder_layers = decoder_layers
+        self.bidirectional = bidirectional
+        self.activation = activation
+        self.attend = attend
+        self.input_feeding = input_feeding
+        self.context_as = context_as
+        self.word_dim = word_dim
+        self.tied = tied
+        self.dropout = dropout
+        self.recurrent_dropout = recurrent_dropout
+        self.word_dropout = word_dropout
+        self.initial_state = initial_state
+        self.scheduled_sampling = scheduled_sampling
+        self.halting = halting
+        self.tokenizer = tokenizer
+        self.target_tokenizer = target_tokenizer
+        self.subwords = subwords
+        self.lowercase = lowercase
+        self.min_count = min_count
+        self.beam_width = beam_width
+        self.length_penalty = length_penalty
+        self.coverage_penalty = coverage_penalty
+        self.unk_replace = unk_replace
+        self.optimizer = optimizer
+        self.learning_rate = learning_rate
+        self.gradient_clip = gradient_clip
+        self.batch_size = batch_size
+        self.epochs = epochs
+        self.patience = patience
+        self.validation_fraction = validation_fraction
+        self.average_weights = average_weights
+        self.max_length = max_length
+        self.warm_start = warm_start
+        self.checkpoint_dir = checkpoint_dir
+        self.random_state = random_state
+        self.verbose = verbose
+
+    # Fitting
+
+    def fit(self, X, y, validation_data=None, sample_weight=None):
+        """Learn from pairs of sequences.
+
+        Parameters
+        ----------
+        X : list of str, list of list of str, or list of array (length, d)
+            Sources: raw strings (cut by ``tokenizer``), tokens, or vectors; also an array (n, length, d), or
+            (n, length) of sequences of numbers.
+        y : list of str, list of list of str, or list of array (length, d)
+            Targets, likewise.
+        validation_data : tuple (X, y), optional
+            What judges each pass; by default a random ``validation_fraction`` of the training data.
+        sample_weight : array of shape (n,), optional
+            Weight of each pair's loss.
+
+        Returns
+        -------
+        self
+        """
+        return super().fit(X, y, validation_data, sample_weight)
+
+    def partial_fit(self, X, y, sample_weight=None):
+        """Take one pass over more pairs, continuing from the present weights; the first call learns the vocabularies.
+
+        Parameters
+        ----------
+        X, y, sample_weight
+            As in `fit`.
+
+        Returns
+        -------
+        self
+        """
+        return self._partial_fit(X, y, None, sample_weight)
+
+    def _mode(self, side: str) -> str:
+        return self.tokenizer if side == "source" else self.target_tokenizer or self.tokenizer
+
+    def _segmenter(self, side: str):
+        """Return what cuts the texts of a side, "source" or "target"."""
+        from seqkit.text.segmentation import Segmenter
+
+        mode, pieces = self._mode(side), self._pieces.get(side)
+        if mode == "wordpiece" and not pieces:
+            mode = "words"
+        made = self.__dict__.setdefault("_live", {}).setdefault("segmenters", {})
+        if made.get(side, (None,))[0] != (mode, pieces):
+            made[side] = (mode, pieces), Segmenter(mode, pieces or ())
+        return made[side][1]
+
+    def _cutter(self):
+        return self._segmenter("source").cut
+
+    def _read(self, X, fresh=False, name="X"):
+        if fresh:
+            self._pieces = {}
+        X = as_list(X, name) if not hasattr(X, "ndim") else X
+        data = super()._read(X, fresh, name)
+        if fresh:
+            self.source_kind_ = data.kind
+            if self._learn_pieces("source", data):
+                data = super()._read(X, fresh, name)
+        return data
+
+    def _read_targets(self, y, count: int, fresh: bool, name: str) -> Sequences:
+        y = as_list(y, name) if not hasattr(y, "ndim") else y
+        kind = None if fresh else "vectors" if self.target_kind_ == "vectors" else "tokens"
+        dim = self._target_dim if kind == "vectors" else None
+
+        def read():
+            cut = self._segmenter("target").cut
+            return check_sequences(y, tokenizer=cut, kind=kind, dim=dim, max_length=self.max_length, name=name)
+
+        targets = read()
+        if fresh and self._learn_pieces("target", targets):
+            targets = read()
+        if len(targets) != count:
+            raise DataError(f"X and {name} have lengths {count} and {len(targets)}.")
+        return targets
+
+    def _learn_pieces(self, side: str, data) -> bool:
+        """Learn the pieces of words that a side is cut into; return whether it is."""
+        if self._mode(side) != "wordpiece" or data.kind != "texts":
+            return False
+        from seqkit.text.segmentation import learn_pieces
+
+        self._pieces[side] = learn_pieces(data.corpus.types, data.corpus.counts, int(self.subwords))
+        return True
+
+    def _fit_targets(self, y, data, fresh, classes=None):
+        targets = self._read_targets(y, len(data), fresh, "y")
+        if fresh:
+            self.target_kind_ = targets.kind
+            self._target_shape = y.ndim if targets.kind == "vectors" and hasattr(y, "ndim") else None
+            self._target_dim = int(targets.vectors[0].shape[1]) if targets.kind == "vectors" else None
+        return targets
+
+    def _validation_targets(self, y, data, name):
+        return self._read_targets(y, len(data), False, name), []
+
+    def _vocabulary_of(self, corpus, kind: str, side: str, lowercase: bool):
+        from seqkit.text.features import learn_vocabulary
+
+        least = self.min_count
+        if least == "auto":
+            least = 2 if kind == "texts" and self._mode(side) in ("words", "whitespace") else 1
+        options = dict(characters=False, features=False, lowercase=lowercase, digits=False, min_count=int(least))
+        return learn_vocabulary(corpus.types, corpus.counts, **options)
+
+    def _learn_vocabulary(self, corpus):
+        self.vocabulary_ = self._vocabulary_of(corpus, self.source_kind_, "source", bool(self.lowercase))
+
+    def _text_options(self, data) -> dict:
+        return dict(
+            vocabulary_size=self.vocabulary_.n_words,
+            word_dim=int(self.word_dim),
+            word_dropout=float(self.word_dropout),
+            rare_from=self.vocabulary_.rare_from,
+            char_encoder=None,
+        )
+
+    def _model_options(self) -> dict:
+        options = dict(
+            attend=self.attend,
+            input_feeding=bool(self.input_feeding),
+            context_as=self.context_as,
+            decoder_layers=int(self.decoder_layers),
+            tied=bool(self.tied),
+            scheduled_sampling=float(self.scheduled_sampling),
+        )
+        if self.target_kind_ != "vectors":
+            return options | dict(target_size=self.target_vocabulary_.n_words, target_dim=int(self.word_dim))
+        return options | dict(targets="vectors", target_size=self._target_dim, halting=self._halting)
+
+    def _start(self, data, targets, weights):
+        self.longest_ = [int(side.lengths.max(initial=0)) for side in (data, targets)]
+        self.__dict__.pop("target_vocabulary_", None)
+        if self.target_kind_ != "vectors":
+            self.target_vocabulary_ = self._vocabulary_of(targets.corpus, targets.kind, "target", lowercase=False)
+        self._halting = self.halting if self.target_kind_ == "vectors" else None
+        if self._halting == "auto":
+            self._halting = "bernoulli" if len(set(targets.lengths.tolist())) > 1 else None
+        super()._start(data, targets, weights)
+        model, items = self.model_, self._target_items(targets)
+        if self.target_kind_ == "vectors":
+            of_each = np.repeat(weights, targets.lengths)
+            mean = np.average(items, 0, of_each)
+            deviation = np.sqrt(np.average(np.square(items - mean), 0, of_each))
+            model.standardize_targets(mean, np.where(deviation > _LEAST_DEVIATION, deviation, 1.0))
+            if self._halting == "length":
+                model.decoder.length_head.expect(targets.lengths)
+        else:
+            from seqkit.layers.softmax import unigram_shares
+
+            model.decoder.expect(unigram_shares(items, self.target_vocabulary_.n_words, ends=len(targets)))
+
+    def _train(self, data, targets, weights, held_out, epochs, partial=False):
+        from seqkit.training.pairs import fit_pairs
+
+        self._live["pairs"] = data, targets
+        try:
+            fit_pairs(self, data, targets, weights, held_out, epochs, partial)
+        finally:
+            self._live.pop("pairs", None)
+
+    def _evaluation(self, held_out, tensors):
+        from seqkit.training.pairs import pair_evaluation
+
+        data, targets = self._live["pairs"]
+        if held_out.data is not data:
+            data, targets = held_out.data, held_out.targets
+        return pair_evaluation(self, data, targets, held_out.rows, tensors)
+
+    def _batch_rows(self, rows) -> int:
+        if self.batch_size != "auto":
+            return self.batch_size
+        return int(np.clip(len(rows) // _LEAST_STEPS, 1, _MOST_ROWS))
+
+    def _target_items(self, targets) -> np.ndarray:
+        """Return the ids of all tokens, or all vectors, of targets; at least one, for the graph to gather."""
+        import tensorflow as tf
+
+        from seqkit.text.features import TokenGraph
+
+        if targets.vectors is not None:
+            return np.concatenate(
+                [np.zeros((int(not targets.lengths.sum()), self._target_dim), np.float32), *targets.vectors]
+            )
+        if not len(targets.corpus.index):
+            return np.zeros(1, np.int32)
+        ids = self._once("target graph", lambda: TokenGraph(self.target_vocabulary_))(targets.corpus.types)["words"]
+        return tf.gather(ids, targets.corpus.index).numpy()
+
+    # Predicting
+
+    @property
+    def _copies(self) -> bool:
+        """Whether unknown tokens are written, and replaced."""
+        return bool(self.unk_replace) and self._model_config["attend"] is not None
+
+    def predict(self, X):
+        """Return the best target for each source.
+
+        Parameters
+        ----------
+        X : list
+            As in `fit`.
+
+        Returns
+        -------
+        list of str, list of list of str, or list of array (length, d)
+            In the form of y in `fit`; where that was an array, an array.
+        """
+        return super().predict(X)
+
+    def _predict(self, data):
+        found = self._search(data, 1)
+        if self.target_kind_ == "vectors":
+            return self._vectors(found)
+        return self._told([row[0][0] for row in found])
+
+    def _vectors(self, found: list[np.ndarray]):
+        if self._target_shape is None or len({len(row) for row in found}) > 1:
+            return found
+        rows = np.stack(found) if found else np.zeros((0, self.longest_[1], self._target_dim), np.float32)
+        return rows[..., 0] if self._target_shape == 2 else rows
+
+    def predict_nbest(self, X, k: int = 5) -> list[list[tuple]]:
+        """Return the best targets for each source, the very best first.
+
+        Parameters
+        ----------
+        X : list
+            As in `fit`.
+        k : int
+            How many; the search is at least so wide.
+
+        Returns
+        -------
+        list of list of (target, float)
+            Targets in the form of y in `fit`, with their scores: log-probabilities under the penalties.
+        """
+        self._check_fitted()
+        if not isinstance(k, Integral) or k < 1:
+            raise ParameterError(f"k={k!r} must be an integer of at least 1.")
+        self._need_ids("predict_nbest")
+        found = self._search(self._read(X), int(k))
+        told = iter(self._told([tokens for row in found for tokens, _ in row]))
+        return [[(next(told), score) for _, score in row] for row in found]
+
+    def _need_ids(self, method: str) -> None:
+        if self.target_kind_ == "vectors":
+            raise DataError(f"{method} is for targets that are texts or tokens; this model was fitted on vectors.")
+
+    def _limits(self, lengths):
+        """Return the most items to write for sources of some lengths, an int32 tensor."""
+        import tensorflow as tf
+
+        source, target = (max(n, 1) for n in self.longest_)
+        if self.target_kind_ == "vectors" and self._model_config["halting"] is None:
+            return tf.fill(tf.shape(lengths), target)
+        longer = tf.maximum(tf.cast(lengths, tf.float32) / source, 1.0)
+        return tf.cast(_MORE * tf.math.ceil(target * longer), tf.int32) + 5
+
+    def _penalties(self):
+        """Return how what is written is compared."""
+        from seqkit.decoding.beam import Penalties
+
+        looks = self._model_config["attend"] is not None
+        return Penalties(float(self.length_penalty), float(self.coverage_penalty) if looks else 0.0)
+
+    def _search(self, data, k: int, lengths=None) -> list:
+        """Return for each source up to k lists of tokens with their scores; of vectors, arrays (of ``lengths``)."""
+        from seqkit.training.pairs import translations
+
+        limits = self._limits(data.lengths).numpy() if lengths is None else lengths.astype(np.int32)
+        how = max(int(self.beam_width), k), k, self._penalties(), lengths is None
+        found = translations(self, data, limits, *how)
+        if self.target_kind_ == "vectors":
+            return found
+        names, starts = self._names(), np.cumsum(data.lengths) - data.lengths
+        return [
+            [(self._tokens(names, data, starts[i], ids, places), score) for ids, _, score, places in row]
+            for i, row in enumerate(found)
+        ]
+
+    def _names(self) -> list[str]:
+        return ["", "\ufffd", *self.target_vocabulary_.words]
+
+    def _tokens(self, names, data, start: int, ids, places) -> list[str]:
+        """Return ids as tokens; unknown ones are those of the source, beginning at ``start``, that they looked at."""
+        tokens = [names[i] for i in ids]
+        if places is not None and data.corpus is not None:
+            for t in np.flatnonzero(ids == UNKNOWN):
+                if start + places[t] < len(data.corpus.index):
+                    tokens[t] = (
+                        data.corpus.types[data.corpus.index[start + places[t]]].numpy().decode("utf-8", "replace")
+                    )
+        return tokens
+
+    def _told(self, rows: list[list[str]]) -> list:
+        """Return lists of tokens in the form that targets had."""
+        if self.target_kind_ != "texts" or not rows:
+            return rows
+        import tensorflow as tf
+
+        from seqkit.text.corpus import encode_strings
+
+        flat = encode_strings([token for row in rows for token in row])
+        texts = self._segmenter("target").join(tf.RaggedTensor.from_row_lengths(flat, [len(row) for row in rows]))
+        return [text.decode("utf-8", "replace") for text in texts.numpy()]
+
+    def log_probability(self, X, y) -> np.ndarray:
+        """Return the log-probability of each target given its source, that of its end included, an array (n,)."""
+        from seqkit.training.pairs import log_probabilities
+
+        self._check_fitted()
+        data = self._read(X)
+        return log_probabilities(self, data, self._read_targets(y, len(data), False, "y"))
+
+    def attention(self, X, y=None) -> list[Alignment]:
+        """Return what each token of a target looked at in its source.
+
+        Parameters
+        ----------
+        X : list
+            As in `fit`.
+        y : list or None
+            Targets; None: those that `predict` gives.
+
+        Returns
+        -------
+        list of Alignment
+            Tokens of both sides and weights; `seqkit.inspection.draw_alignment` draws one.
+        """
+        from seqkit.training.pairs import alignments
+
+        self._check_fitted()
+        if self._model_config["attend"] is None:
+            raise DataError("This model has no attention: it was fitted with attend=None.")
+        data = self._read(X)
+        if y is None:
+            found = self._search(data, 1)
+            y = found if self.target_kind_ == "vectors" else [row[0][0] for row in found]
+        targets = self._read_targets(y, len(data), False, "y")
+        weights, sides = alignments(self, data, targets), [_shown(data), _shown(targets)]
+        return [Alignment(*row) for row in zip(*sides, weights, strict=True)]
+
+    def evaluate(self, X, y, sample_weight=None) -> dict[str, float]:
+        """Return how good predictions are, by name.
+
+        Parameters
+        ----------
+        X, y : lists
+            As in `fit`.
+        sample_weight : array of shape (n,), optional
+            Weight of each pair; for texts, what is returned is then the weighted mean of the scores of each.
+
+        Returns
+        -------
+        dict of float
+            Of texts "chrf" and "bleu", by sacrebleu, from 0 to 1. Of tokens "token_error_rate", edits needed for a
+            token of y, and "sequence_error_rate", the share of targets with any. Of vectors, by scikit-learn and over
+            the steps of y, "r2" and "mean_absolute_error".
+        """
+        from seqkit.metrics import sequences as metrics
+
+        self._check_fitted()
+        data, y = self._read(X), y if hasattr(y, "ndim") else as_list(y, "y")
+        targets = self._read_targets(y, len(data), False, "y")
+        if not len(data):
+            raise DataError("X holds no sequences: there is nothing to score.")
+        weights = None if sample_weight is None else check_sample_weight(sample_weight, len(data))
+        if self.target_kind_ == "vectors":
+            found = self._search(data, 1, targets.lengths)
+            return metrics.vector_scores(targets.vectors, found, weights)
+        found = [row[0][0] for row in self._search(data, 1)]
+        if self.target_kind_ == "texts" and targets.kind == "texts":
+            return metrics.text_scores(list(y), self._told(found), weights)
+        return metrics.token_errors([[row] for row in _shown(targets)], found, weights)
+
+    def score(self, X, y, sample_weight=None) -> float:
+        """Return how good predictions are: chrF of texts, 1 - the error rate of tokens, or R²; see `evaluate`.
+
+        Parameters
+        ----------
+        X, y, sample_weight
+            As in `evaluate`.
+        """
+        found = self.evaluate(X, y, sample_weight)
+        return 1.0 - found["token_error_rate"] if "token_error_rate" in found else next(iter(found.values()))
+
+    def _export(self, root):
+        from seqkit.export.seq2seq import export_seq2seq
+
+        return export_seq2seq(self, root)
+
+    def __sklearn_tags__(self):
+        """Say what X may be."""
+        tags = super().__sklearn_tags__()
+        tags.input_tags.three_d_array = True
+        tags.input_tags.string = True
+        return tags
+
+
+def _shown(data) -> list[list]:
+    """Return the tokens of each sequence; of vectors, the numbers of their steps."""
+    if data.corpus is None:
+        return [list(range(n)) for n in data.lengths]
+    types = [token.decode("utf-8", "replace") for token in data.corpus.types.numpy()]
+    rows = np.split(data.corpus.index, np.cumsum(data.lengths)[:-1]) if len(data) else []
+    return [[types[i] for i in row] for row in rows]

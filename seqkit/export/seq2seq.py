@@ -1,0 +1,257 @@
+"""The serving form of a `Seq2Seq`: the whole search in the graph, and single steps of it."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import tensorflow as tf
+
+from seqkit.decoding.translator import Start, Translator
+from seqkit.export.sequence_serving import SAMPLES, Untracked, encoded, sample_vectors, string_table
+from seqkit.export.writer import raw_variables, write_export
+from seqkit.text.features import UNKNOWN, TokenGraph
+
+
+class Seq2SeqServing(tf.Module):
+    """Signatures of an encoder-decoder.
+
+    Parameters
+    ----------
+    estimator : seqkit.Seq2Seq
+        A fitted one.
+    """
+
+    def __init__(self, estimator):
+        super().__init__(name="model")
+        model = estimator.model_
+        self._variables = raw_variables(model)
+        # Held apart, so that the module tracks raw variables and tables but no Keras object.
+        self._translator = Untracked(Translator(model, estimator._copies))
+        self._estimator = Untracked(estimator)
+        self._source = None if estimator.input_kind_ == "vectors" else TokenGraph(estimator.vocabulary_)
+        self._names = None
+        if estimator.target_kind_ != "vectors":
+            self._names = tf.constant(estimator._names())
+
+    @property
+    def model(self):
+        """The Keras model."""
+        return self._translator.object.model
+
+    def signatures(self) -> dict[str, Callable]:
+        """Return the graph function of each signature."""
+
+        def rows(name, dtype, *more):
+            return tf.TensorSpec([None, *more], dtype, name=name)
+
+        decoder, dim = self.model.decoder.config, self.model.compute_dtype
+        if self._source is None:
+            given = [rows("features", tf.float32, None, self.model.config["input_dim"]), rows("lengths", tf.int32)]
+            answers = {"serving_default": (self._from_features, *given), "encode": (self._encode_features, *given)}
+        else:
+            text, tokens = rows("text", tf.string), rows("tokens", tf.string, None)
+            answers = {
+                "serving_default": (self._from_text, text),
+                "tokens": (self._from_tokens, tokens),
+                "encode": (self._encode_text, text),
+            }
+        item = rows("frame", tf.float32, decoder["keys"]) if decoder["keys"] else rows("token", tf.int32)
+        step = [item, rows("state", dim, self.model.decoder.state_size), rows("context", dim, decoder["context_dim"])]
+        if decoder["memory_dim"]:
+            step += [rows("memory", dim, None, decoder["memory_dim"]), rows("memory_lengths", tf.int32)]
+        answers["step"] = (self._step, *step)
+        return {
+            name: tf.function(method, input_signature=inputs, autograph=False)
+            for name, (method, *inputs) in answers.items()
+        }
+
+    # What is read
+
+    def _from_text(self, text):
+        return self._from_ragged(self._cut(text))
+
+    def _cut(self, text):
+        return self._estimator.object._segmenter("source").cut(text)
+
+    def _from_tokens(self, tokens):
+        lengths = _lengths(tokens)
+        return self._from_ragged(tf.RaggedTensor.from_tensor(tokens, lengths))
+
+    def _from_ragged(self, tokens):
+        start, padded = self._read(tokens)
+        return self._answer(start, tf.cast(tokens.row_lengths(), tf.int32), padded)
+
+    def _encode_text(self, text):
+        return self._told(self._read(self._cut(text))[0])
+
+    def _read(self, tokens):
+        """Return where the decoder begins, and the tokens [rows, time], one step at least."""
+        lengths = tf.cast(tokens.row_lengths(), tf.int32)
+        padded = tokens.to_tensor("")
+        padded = tf.pad(padded, [[0, 0], [0, tf.maximum(1 - tf.shape(padded)[1], 0)]])
+        words = tf.reshape(self._source(tf.reshape(padded, [-1]))["words"], tf.shape(padded))
+        vectors, _, _, _ = self.model.embed({"words": words, "lengths": lengths})
+        return self._translator.object.start(vectors, lengths), padded
+
+    def _from_features(self, features, lengths):
+        start, lengths = self._read_features(features, lengths)
+        return self._answer(start, lengths, None)
+
+    def _encode_features(self, features, lengths):
+        return self._told(self._read_features(features, lengths)[0])
+
+    def _read_features(self, features, lengths):
+        lengths = tf.clip_by_value(lengths, 0, tf.shape(features)[1])
+        features = tf.pad(features, [[0, 0], [0, tf.maximum(1 - tf.shape(features)[1], 0)], [0, 0]])
+        vectors, _, lengths, _ = self.model.embed({"vectors": features, "lengths": lengths})
+        return self._translator.object.start(vectors, lengths), lengths
+
+    def _told(self, start: Start):
+        """Return what `encode` answers."""
+        answer = {"state": start.states, "context": start.context}
+        if start.memory is not None:
+            answer |= {"memory": start.memory.values, "memory_lengths": start.memory.lengths}
+        return answer
+
+    # What is written
+
+    def _answer(self, start, lengths, padded):
+        estimator, translator = self._estimator.object, self._translator.object
+        limits = estimator._limits(lengths)
+        if self._names is None:
+            written = translator.write(start, limits)
+            return {"value": written.ids, "lengths": written.lengths}
+        width = int(estimator.beam_width)
+        found = translator.search(start, limits, width, width, estimator._penalties())
+        rows, beams, time = tf.unstack(tf.shape(found.ids))
+        names = tf.gather(self._names, found.ids)
+        if found.places is not None and padded is not None:
+            copied = tf.gather(padded, tf.reshape(found.places, [rows, -1]), batch_dims=1)
+            names = tf.where(found.ids == UNKNOWN, tf.reshape(copied, [rows, beams, time]), names)
+        real = tf.sequence_mask(found.lengths, time)
+        names = tf.where(real, names, "")
+        answer = {"scores": found.scores}
+        if estimator.target_kind_ == "tokens":
+            return {"tokens": names, "lengths": found.lengths, **answer}
+        flat = tf.RaggedTensor.from_row_lengths(tf.boolean_mask(names, real), tf.reshape(found.lengths, [-1]))
+        return {"text": tf.reshape(estimator._segmenter("target").join(flat), [rows, beams]), **answer}
+
+    def _step(self, item, state, context, memory=None, memory_lengths=None):
+        decoder = self.model.decoder
+        if not decoder.config["keys"]:
+            item = tf.clip_by_value(item, 0, decoder.config["vocabulary_size"] - 1)
+        if memory is not None:
+            memory_lengths = tf.clip_by_value(memory_lengths, 0, tf.shape(memory)[1])
+            memory = decoder.attention.remember(memory, memory_lengths)
+        logits, state = decoder.step(item, state, context, memory)
+        return {"logits": logits, "state": state}
+
+
+def _lengths(tokens):
+    """Up to the last token that is not padding."""
+    places = tf.where(tf.equal(tokens, ""), 0, tf.range(1, tf.shape(tokens)[1] + 1))
+    return tf.reduce_max(tf.pad(places, [[0, 0], [1, 0]]), 1)
+
+
+def export_seq2seq(estimator, root) -> Path:
+    """Write ``root/<next version>``; see ``Seq2Seq.export``."""
+    serving = Seq2SeqServing(estimator)
+    if estimator.input_kind_ == "vectors":
+        sources, request = sample_vectors(estimator)
+        requests = {"serving_default": request, "encode": request}
+        expected = {"serving_default": _expected(estimator, sources)}
+    else:
+        texts = [
+            *SAMPLES,
+            estimator._segmenter("source")
+            .join(tf.ragged.constant([estimator.vocabulary_.words[:8]]))
+            .numpy()[0]
+            .decode(),
+        ]
+        sources = texts
+        rows = [[t.decode() for t in row] for row in estimator._segmenter("source").cut(tf.constant(texts)).to_list()]
+        requests = {name: {"text": encoded(texts)} for name in ("serving_default", "encode")}
+        requests["tokens"] = {"tokens": string_table(rows)}
+        answer = _expected(estimator, texts)
+        expected = {"serving_default": answer, "tokens": answer}
+    begun = _encoded(estimator, sources)
+    expected["encode"] = begun
+    decoder, count = estimator.model_.decoder, len(sources)
+    item = {"frame": np.zeros((count, decoder.config["keys"]), np.float32)}
+    if not decoder.config["keys"]:
+        item = {"token": np.arange(count, dtype=np.int32) % decoder.config["vocabulary_size"]}
+    requests["step"] = item | begun
+    memory = None
+    if "memory" in begun:
+        memory = decoder.attention.remember(tf.constant(begun["memory"]), tf.constant(begun["memory_lengths"]))
+    logits, state = decoder.step(*item.values(), begun["state"], begun["context"], memory)
+    expected["step"] = {"logits": logits.numpy(), "state": state.numpy()}
+    about = {"kind": "export", "task": "seq2seq", "tokenizer": estimator.tokenizer, "targets": estimator.target_kind_}
+    extra = {}
+    if estimator.target_kind_ != "vectors":
+        extra["vocabulary.json"] = json.dumps(["<EOS>", "<UNK>", *estimator.target_vocabulary_.words])
+    return write_export(
+        root,
+        serving,
+        serving.signatures(),
+        requests={name: [value] for name, value in requests.items()},
+        expected={name: [value] for name, value in expected.items()},
+        manifest=estimator._manifest() | about,
+        assets_extra=extra,
+        libraries=_libraries(estimator),
+    )
+
+
+def _libraries(estimator) -> list[Path]:
+    """Return the shared libraries of ops that the graph needs beside TensorFlow's own."""
+    if not any(estimator._pieces.values()):
+        return []
+    import tensorflow_text
+
+    return sorted((Path(tensorflow_text.__file__).parent / "python" / "ops").glob("*.so"))
+
+
+def _expected(estimator, sources) -> dict[str, np.ndarray]:
+    """Return what the estimator says, in the serving form."""
+    data = estimator._read(sources)
+    if estimator.target_kind_ == "vectors":
+        rows = estimator._search(data, 1)
+        lengths = np.array([len(row) for row in rows], np.int32)
+        value = np.zeros((len(rows), lengths.max(), estimator._target_dim), np.float32)
+        for padded, row in zip(value, rows, strict=True):
+            padded[: len(row)] = row
+        return {"value": value, "lengths": lengths}
+    width = int(estimator.beam_width)
+    rows = estimator._search(data, width)
+    flat = [tokens for row in rows for tokens, _ in row]
+    answer = {"scores": np.array([[score for _, score in row] for row in rows], np.float32)}
+    if estimator.target_kind_ == "texts":
+        return {"text": np.reshape(encoded(estimator._told(flat)), (len(rows), width)), **answer}
+    lengths = np.array([[len(tokens) for tokens, _ in row] for row in rows], np.int32)
+    return {"tokens": string_table(flat).reshape(len(rows), width, -1), "lengths": lengths, **answer}
+
+
+def _encoded(estimator, sources) -> dict[str, np.ndarray]:
+    """Return what the encoder makes of sources, each read by itself and padded then."""
+    model, found = estimator.model_, []
+    for source in sources:
+        data = estimator._read([source])
+        if data.vectors is not None:
+            name, given = "vectors", data.vectors[0]
+        else:
+            name, given = "words", estimator._token_graph()(data.corpus.types)["words"].numpy()[data.corpus.index]
+        given = given if len(given) else np.zeros((1, *given.shape[1:]), given.dtype)  # layers need a step
+        encoded_, lengths = model.encode({name: given[None], "lengths": np.array(data.lengths, np.int32)})
+        context, memory = model.brief(encoded_, lengths)
+        found.append((model.decoder.first_states(1, context).numpy(), context.numpy(), memory))
+    answer = {"state": np.concatenate([row[0] for row in found]), "context": np.concatenate([row[1] for row in found])}
+    if found[0][2] is None:
+        return answer
+    lengths = np.concatenate([row[2].lengths.numpy() for row in found])
+    values = np.zeros((len(found), lengths.max(), model.head_dim), np.float32)
+    for padded, row in zip(values, found, strict=True):
+        padded[: row[2].values.shape[1]] = row[2].values.numpy()[0]
+    return answer | {"memory": values, "memory_lengths": lengths}

@@ -1,0 +1,159 @@
+"""Pairs of sequences as tensors: training of an encoder-decoder, and what it says of pairs."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import numpy as np
+import tensorflow as tf
+
+from seqkit.decoding.beam import Penalties
+from seqkit.decoding.translator import Translator
+from seqkit.graph import graph
+from seqkit.training.batching import sorted_batches
+from seqkit.training.fitting import fit_model
+from seqkit.training.token_batches import embed_rows, gather_rows, pad_flat, signature
+
+_ROWS = tf.TensorSpec([None], tf.int32)
+_BATCH = 128
+_POSITIONS = 8_192  # most positions of sources that are read together where sequences are searched for
+
+
+def fit_pairs(estimator, data, targets, weights, held_out, epochs: int, partial: bool) -> None:
+    """Run the training loop on a `seqkit.Seq2Seq` whose model is made; see `seqkit.training.fitting.fit_model`."""
+    flat, lengths = estimator._target_items(targets), targets.lengths
+    named = {"targets": flat, "starts": _starts(lengths), "weights": weights}
+    fit_model(estimator, data, named, held_out, epochs, partial, _losses, data.lengths + lengths)
+
+
+def _starts(lengths: np.ndarray) -> np.ndarray:
+    return np.concatenate([[0], np.cumsum(lengths)]).astype(np.int32)
+
+
+def _losses(model, tensors, targets, rows):
+    """Return losses of pairs whose mean is that of ``-log p`` over the items of a batch; and zeros."""
+    losses, counts = _of_pairs(model, tensors, targets, rows, training=True)
+    each = tf.cast(tf.size(counts), tf.float32) / tf.cast(tf.maximum(tf.reduce_sum(counts), 1), tf.float32)
+    return losses * each, tf.zeros_like(losses)
+
+
+def _of_pairs(model, tensors, targets, rows, training=False):
+    vectors, _, _, _, lengths = embed_rows(model, tensors, rows, training=training)
+    encoded = model.read(vectors, lengths, training=training)
+    return model.pair_losses(encoded, lengths, *_wanted(targets, rows), training=training)
+
+
+def _wanted(targets, rows):
+    """Return the targets of rows, padded, and their lengths."""
+    positions, real, lengths = gather_rows(targets, rows)
+    return pad_flat(targets["targets"], positions, real), lengths
+
+
+def pair_evaluation(estimator, data, targets, rows: np.ndarray, tensors):
+    """Return a function to the loss per item of some pairs."""
+
+    def evaluate() -> dict[str, float]:
+        total = sum(
+            float(-found.sum(dtype=np.float64)) for _, found in _measured(estimator, data, targets, rows, tensors)
+        )
+        items = targets.lengths[rows].sum() + (len(rows) if estimator.target_kind_ != "vectors" else 0)
+        return {"validation_loss": total / max(int(items), 1)}
+
+    return evaluate
+
+
+def log_probabilities(estimator, data, targets) -> np.ndarray:
+    """Return ``log p`` of each target given its source, float64 [pairs]."""
+    found = np.zeros(len(data))
+    for rows, values in _measured(estimator, data, targets, np.arange(len(data)), estimator._tensors(data)):
+        found[rows] = values
+    return found
+
+
+def _measured(estimator, data, targets, rows, tensors) -> Iterator[tuple[np.ndarray, np.ndarray]]:
+    given = {"targets": tf.constant(estimator._target_items(targets)), "starts": tf.constant(_starts(targets.lengths))}
+
+    def make():
+        def measure(tensors, targets, rows):
+            return -_of_pairs(estimator.model_, tensors, targets, rows)[0]
+
+        return graph(measure, signature(tensors), _flat(given), _ROWS)
+
+    measure = estimator._once(("pairs", *sorted(tensors)), make)
+    for batch in sorted_batches((data.lengths + targets.lengths)[rows], _BATCH, _POSITIONS):
+        yield rows[batch], measure(tensors, given, tf.constant(rows[batch], tf.int32)).numpy()
+
+
+def _flat(tensors) -> dict[str, tf.TensorSpec]:
+    return {name: tf.TensorSpec([None, *value.shape[1:]], value.dtype) for name, value in tensors.items()}
+
+
+def alignments(estimator, data, targets) -> list[np.ndarray]:
+    """Return what each item of a target (of ids, the end too) looked at: [items, length of the source] for each."""
+    tensors = estimator._tensors(data)
+    given = {"targets": tf.constant(estimator._target_items(targets)), "starts": tf.constant(_starts(targets.lengths))}
+
+    def make():
+        def look(tensors, targets, rows):
+            model = estimator.model_
+            vectors, _, _, _, lengths = embed_rows(model, tensors, rows)
+            wanted, _ = _wanted(targets, rows)
+            if model.config["targets"] == "ids":
+                wanted = tf.pad(wanted, [[0, 0], [0, 1]])
+            else:
+                wanted = model.standardized(wanted)
+            return model.read_targets(model.read(vectors, lengths), lengths, wanted, weights=True)[1]
+
+        return graph(look, signature(tensors), _flat(given), _ROWS)
+
+    look = estimator._once(("looks", *sorted(tensors)), make)
+    found: list[np.ndarray] = [None] * len(data)
+    more = int(estimator.target_kind_ != "vectors")
+    for batch in sorted_batches(data.lengths + targets.lengths, _BATCH, _POSITIONS):
+        weights = look(tensors, given, tf.constant(batch, tf.int32)).numpy()
+        for i, looks in zip(batch, weights, strict=True):
+            found[i] = looks[: targets.lengths[i] + more, : data.lengths[i]]
+    return found
+
+
+def translations(estimator, data, limits: np.ndarray, width: int, kept: int, penalties: Penalties, ends: bool) -> list:
+    """Return for each source what `seqkit.decoding.translator.Translator` finds, its fields without padding.
+
+    Of ids a list of at most ``kept`` tuples (ids, log-probability, score, places or None); of vectors an array, which
+    goes on to its limit where not ``ends``.
+    """
+    model, tensors = estimator.model_, estimator._tensors(data)
+    ids = estimator.target_kind_ != "vectors"
+
+    def make():
+        translator = Translator(model, estimator._copies)
+
+        def translate(tensors, rows, limits):
+            vectors, _, _, _, lengths = embed_rows(model, tensors, rows)
+            start = translator.start(vectors, lengths)
+            if not ids:
+                return translator.write(start, limits, ends)
+            return translator.search(start, limits, width, kept, penalties)
+
+        return graph(translate, signature(tensors), _ROWS, _ROWS)
+
+    translate = estimator._once(("translate", width, kept, penalties, ends, estimator._copies), make)
+    found: list = [None] * len(data)
+    for batch in sorted_batches(data.lengths, _BATCH, _POSITIONS):
+        answer = translate(tensors, *(tf.constant(v, tf.int32) for v in (batch, limits[batch])))
+        answer = [None if value is None else value.numpy() for value in answer]
+        for row, i in enumerate(batch):
+            found[i] = (
+                _sequences(*(None if v is None else v[row] for v in answer))
+                if ids
+                else answer[0][row, : answer[1][row]]
+            )
+    return found
+
+
+def _sequences(ids, lengths, log_probabilities, scores, places) -> list[tuple]:
+    return [
+        (row[:n], float(p), float(score), None if places is None else places[k][:n])
+        for k, (row, n, p, score) in enumerate(zip(ids, lengths, log_probabilities, scores, strict=True))
+        if score > -1e29
+    ]
