@@ -108,7 +108,7 @@ def test_ends_have_log_odds():
     ("options", "message"),
     [
         ({}, "vocabulary_size=0 must be at least 2.*or give keys= for frames"),
-        ({"keys": 3}, "their head is 'bernoulli' or 'nade', got head='softmax'"),
+        ({"keys": 3}, "their head is 'bernoulli', 'nade' or 'linear', got head='softmax'"),
         ({"keys": 3, "head": "bernoulli", "word_dim": 4}, "no word_dim="),
         ({"vocabulary_size": 5, "head": "nade"}, "head='nade' is for frames, which need keys="),
         ({"keys": 3, "head": "nade", "cell": "jordan"}, "head='nade' does not go with cell='jordan'"),
