@@ -8,6 +8,7 @@ from seqkit.datasets.corpora import load_corpus
 from seqkit.datasets.fetch import cache_folder, find, stored_file, verify
 from seqkit.datasets.music import load_music
 from seqkit.datasets.pairs import load_pairs
+from seqkit.datasets.series import Series, load_series
 from seqkit.datasets.tagging import load_tagging, map_types
 from seqkit.datasets.texts import fold_numbers, load_texts, load_trees
 
@@ -15,6 +16,7 @@ __all__ = [
     "DATASETS",
     "Dataset",
     "RemoteFile",
+    "Series",
     "Split",
     "cache_folder",
     "describe",
@@ -25,6 +27,7 @@ __all__ = [
     "load_music",
     "load_ner_sample",
     "load_pairs",
+    "load_series",
     "load_tagging",
     "load_texts",
     "load_trees",

@@ -448,6 +448,22 @@ _ENTRIES = (
         files=_files("", ("fra.txt", 10009515, "2546838ae46e0eac4c02ab7032ea0a02a006074a5340077a36a9444f41e02888")),
         archive="fra-eng.zip",
     ),
+    Dataset(
+        name="ts_small",
+        title="Airline passengers, minimum temperatures, sunspots, fine dust in Beijing",
+        task="time series",
+        license="not stated; published by Box and Jenkins, the Australian Bureau of Meteorology, SIDC and UCI",
+        notes="Four series, see load_series. 2,067 hours of fine dust are missing.",
+        repository="jbrownlee/Datasets",
+        commit="d20fcb6402ae34e653d4513b00f39257bb37ed7f",
+        files=_files(
+            "",
+            ("airline-passengers.csv", 2180, "8cb51be753a718d9be5d76d7e238cc224792754676adc21faa59e954b0201621"),
+            ("daily-min-temperatures.csv", 67921, "8b9de63ed6789492bf497625e7f9beb96a63d367b4b0a21754006f749fa5e5da"),
+            ("monthly-sunspots.csv", 45039, "c4ec8cc57d9f6fb6ecdb3e1f37f25b6f4badd5124c55931052b0cd2fc3bc71f3"),
+            ("pollution.csv", 2010492, "892e9559205d16d32623135c127a3951c12e46ea1e0b3093e107ce89a9fd60e2"),
+        ),
+    ),
 )
 
 DATASETS: Mapping[str, Dataset] = MappingProxyType({entry.name: entry for entry in _ENTRIES})

@@ -28,7 +28,7 @@ def test_the_sets_that_the_documentation_names():
     expected = ["wnut17", "wikigold", "btc", "mit_movie", "bc5cdr", "weibo_ner", "snips", "ud_english_ewt"]
     expected += ["sst2", "sst_trees", "sentence_polarity", "movie_reviews", "chnsenticorp_htl", "surnames"]
     expected += ["names", "tinyshakespeare", "wikitext2", "poly_music", "jsb_chorales_json"]
-    expected += ["cmudict", "tatoeba_fra_eng"]
+    expected += ["cmudict", "tatoeba_fra_eng", "ts_small"]
     assert list(DATASETS) == expected
 
 

@@ -21,7 +21,7 @@ KEEP = "import numpy as np; np.savez('kept.npz', X=words[:3], y=model.predict(wo
 COMPARE = (
     "import numpy as np; kept = np.load('kept.npz')\nnp.testing.assert_allclose(model.predict(kept['X']), kept['y'])"
 )
-NAMES = ("SequenceTagger(", "SequenceClassifier(", "LanguageModel(", "Composer(", "build_tagger(")
+NAMES = ("SequenceTagger(", "SequenceClassifier(", "Seq2Seq(", "LanguageModel(", "Composer(", "build_tagger(")
 BLOCKS = re.findall(r"^```python\n(.*?)^```$", README, re.M | re.S)
 KERAS = NAMES.index("build_tagger(")
 
