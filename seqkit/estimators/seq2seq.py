@@ -181,6 +181,7 @@ class Seq2Seq(SequenceEstimator):
     _builder = "build_encoder_decoder"
     _target_per_step = False
     _vocabularies = ("vocabulary_", "target_vocabulary_")
+    language_model = 0.0  # a parameter of other readers
     _plain_state = (
         *SequenceEstimator._plain_state,
         "source_kind_",

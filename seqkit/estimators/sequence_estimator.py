@@ -213,7 +213,7 @@ class SequenceEstimator(BaseSequenceEstimator):
             self.__dict__.pop("n_features_in_", None)
             self._table_width = None
             matrix = self._learn_vocabulary(data.corpus if corpus is None else corpus)
-            options |= self._text_options(data)
+            options |= self._text_options(data) | dict(language_model=float(self.language_model))
         self._make_model(options, matrix)
         if self.input_kind_ == "vectors" and data.lengths.sum():
             self.model_.standardize(np.concatenate(data.vectors), np.repeat(weights, data.lengths))
@@ -240,7 +240,6 @@ class SequenceEstimator(BaseSequenceEstimator):
             char_encoder=self.char_encoder,
             char_units=int(self.char_units),
             feature_sizes=vocabulary.feature_sizes,
-            language_model=float(self.language_model),
         )
 
     def _learn_vocabulary(self, corpus):

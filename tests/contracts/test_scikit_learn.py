@@ -102,12 +102,19 @@ def test_a_clone_of_a_fitted_one_is_unfitted(fitted):
 
 def test_searches_in_two_processes(strings):
     estimator, X, y = strings
-    grid = GridSearchCV(estimator, {"units": [2, 3]}, cv=2, n_jobs=2, error_score="raise").fit(X, y)
+    grid = GridSearchCV(estimator, {"units": [2, 3]}, cv=2, n_jobs=2, refit=False, error_score="raise").fit(X, y)
     assert grid.best_params_["units"] in (2, 3) and np.isfinite(grid.cv_results_["mean_test_score"]).all()
-    assert len(grid.predict(X)) == len(X)
-    options = dict(n_iter=1, cv=2, n_jobs=2, refit=False, random_state=0, error_score="raise")
+
+
+def test_other_searches():
+    """At random; and one that fits again with what it found."""
+    parameters, X, y = first_example("SequenceClassifier")
+    options = dict(n_iter=1, cv=2, refit=False, random_state=0, error_score="raise")
+    estimator = SequenceClassifier(**parameters)
     search = RandomizedSearchCV(estimator, {"learning_rate": [0.1, 0.01]}, **options).fit(X, y)
     assert np.isfinite(search.cv_results_["mean_test_score"]).all()
+    grid = GridSearchCV(estimator, {"units": [3]}, cv=2, error_score="raise").fit(X, y)
+    assert len(grid.predict(X)) == len(X)
 
 
 def test_pipeline_that_cleans_its_text(fitted):
@@ -147,12 +154,11 @@ def test_containers(fitted):
     expected = answers(estimator.predict(X))
     for other in (array, pandas.Series(list(X), index=[7] * len(X)), (x for x in X), tuple(X)):
         assert answers(estimator.predict(other)) == expected
-    score = estimator.score(X, y)
-    for other, labels in ((array, targets), (pandas.Series(list(X)), pandas.Series(list(y)))):
-        again = clone(estimator).fit(other, labels)
-        assert answers(again.predict(X)) == expected and again.score(other, labels) == score
-    again = clone(estimator).fit((x for x in X), (label for label in y))
-    assert answers(again.predict(X)) == expected
+    assert estimator.score(array, targets) == estimator.score(X, y)
+    series = pandas.Series(list(X)), pandas.Series(list(y))
+    for other, labels in ((array, targets), series, ((x for x in X), (label for label in y))):
+        again = clone(estimator).fit(other, labels).model_.get_weights()
+        assert all(np.array_equal(v, w) for v, w in zip(again, estimator.model_.get_weights(), strict=True))
 
 
 def test_another_process_reads_the_dump(fitted, tmp_path):

@@ -87,7 +87,7 @@ def test_files_that_do_not_fit_end_with_one_line(translator, capsys):
 
 
 def test_words_get_their_sounds(tmp_path, monkeypatch):
-    words = ["".join(letters) for n in (1, 2, 3) for letters in itertools.product("abcd", repeat=n)]
+    words = ["".join(letters) for n in (1, 2, 3) for letters in itertools.product("abd", repeat=n)]
     (tmp_path / "dict").write_text("".join(f"{w}  {' '.join(LETTERS[c] for c in w)}\n" for w in words))
     told = run("pronunciation", "train", tmp_path / "dict", "--dev", tmp_path / "dict", "--output", tmp_path / "model",
                *SMALL)  # fmt: skip
@@ -95,6 +95,3 @@ def test_words_get_their_sounds(tmp_path, monkeypatch):
     assert float(run("pronunciation", "evaluate", tmp_path / "model", tmp_path / "dict").split()[2]) < 20
     monkeypatch.setattr(sys, "stdin", io.TextIOWrapper(io.BytesIO(b"bad\nDAB\n")))
     assert run("pronunciation", "predict", tmp_path / "model") == "bad\tB AH D\nDAB\tD AH B\n"
-    run("pronunciation", "predict", tmp_path / "model", tmp_path / "dict", "--output", tmp_path / "out.tsv")
-    assert len((tmp_path / "out.tsv").read_text().splitlines()) == len(words)
-    assert run("pronunciation", "export", tmp_path / "model", "--output", tmp_path / "served").strip().endswith("/1")
