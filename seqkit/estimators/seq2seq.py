@@ -557,25 +557,16 @@ class Seq2Seq(SequenceEstimator):
         found = translations(self, data, limits, *how)
         if self.target_kind_ == "vectors":
             return found
-        names, starts = self._names(), np.cumsum(data.lengths) - data.lengths
+        names, sources, first = self._names(), None, np.cumsum(data.lengths) - data.lengths
+        if data.corpus is not None:
+            sources = data.corpus.types.numpy(), data.corpus.index
         return [
-            [(self._tokens(names, data, starts[i], ids, places), score) for ids, _, score, places in row]
-            for i, row in enumerate(found)
+            [(_tokens(names, ids, sources, begin, places), score) for ids, _, score, places in row]
+            for begin, row in zip(first, found, strict=True)
         ]
 
     def _names(self) -> list[str]:
         return ["", "\ufffd", *self.target_vocabulary_.words]
-
-    def _tokens(self, names, data, start: int, ids, places) -> list[str]:
-        """Return ids as tokens; unknown ones are those of the source, beginning at ``start``, that they looked at."""
-        tokens = [names[i] for i in ids]
-        if places is not None and data.corpus is not None:
-            for t in np.flatnonzero(ids == UNKNOWN):
-                if start + places[t] < len(data.corpus.index):
-                    tokens[t] = (
-                        data.corpus.types[data.corpus.index[start + places[t]]].numpy().decode("utf-8", "replace")
-                    )
-        return tokens
 
     def _told(self, rows: list[list[str]]) -> list:
         """Return lists of tokens in the form that targets had."""
@@ -680,6 +671,30 @@ class Seq2Seq(SequenceEstimator):
         tags.input_tags.three_d_array = True
         tags.input_tags.string = True
         return tags
+
+
+def _tokens(names: list[str], ids, sources, first: int, places) -> list[str]:
+    """Return ids as tokens; an unknown one is that of the source that it looked at.
+
+    Parameters
+    ----------
+    names : list of str
+        Of all ids.
+    ids : ndarray
+        What was written.
+    sources : tuple of ndarray, or None
+        Distinct source tokens, and which stands at each position; None without tokens.
+    first : int
+        Position where the source of these ids begins.
+    places : ndarray or None
+        How far behind that each id looked.
+    """
+    tokens = [names[i] for i in ids]
+    if places is not None and sources is not None:
+        types, index = sources
+        for t in np.flatnonzero((ids == UNKNOWN) & (first + places < len(index))):
+            tokens[t] = types[index[first + places[t]]].decode("utf-8", "replace")
+    return tokens
 
 
 def _shown(data) -> list[list]:

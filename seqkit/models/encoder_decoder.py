@@ -128,12 +128,12 @@ class EncoderDecoder(SequenceModel):
             last = tf.concat([last[:, :forward], encoded[:, 0, forward:]], -1)
         return last, memory
 
-    def read_targets(self, encoded, lengths, targets, training=False, weights=False):
+    def read_targets(self, context, memory, targets, training=False, weights=False):
         """Read targets after their sources (teacher forcing).
 
         Args:
-            encoded: See `brief`.
-            lengths: See `brief`.
+            context: From `brief`.
+            memory: From `brief`.
             targets: Ids [batch, time], 0 after their ends, or standardized vectors [batch, time, target_size].
             training: Whether dropout and scheduled sampling are active.
             weights: Whether what each step looked at is returned too, [batch, time, places].
@@ -141,7 +141,6 @@ class EncoderDecoder(SequenceModel):
         Returns:
             What the decoder's ``logits`` and ``losses`` take, [batch, time, dim], and with ``weights`` those.
         """
-        context, memory = self.brief(encoded, lengths)
         states = self.head.first_states(tf.shape(context)[0], context)
 
         def read(items, training):
@@ -178,7 +177,8 @@ class EncoderDecoder(SequenceModel):
             counts = target_lengths + 1
         else:
             targets, counts = self.standardized(targets), target_lengths
-        outputs = self.read_targets(encoded, lengths, targets, training)
+        context, memory = self.brief(encoded, lengths)
+        outputs = self.read_targets(context, memory, targets, training)
         real = tf.sequence_mask(counts, tf.shape(targets)[1])
         losses = self.head.losses(tf.boolean_mask(outputs, real), tf.boolean_mask(targets, real))
         losses = tf.scatter_nd(tf.where(real), losses, tf.shape(real, tf.int64))
@@ -188,7 +188,6 @@ class EncoderDecoder(SequenceModel):
             losses += tf.where(real, halts, 0.0)
         losses = tf.reduce_sum(losses, -1)
         if self.config["halting"] == "length":
-            context, _ = self.brief(encoded, lengths)
             losses += self.head.length_head.losses(tf.maximum(target_lengths, 1), context)
         return losses, counts
 
@@ -221,7 +220,7 @@ class EncoderDecoder(SequenceModel):
         encoded, lengths = self.encode(inputs, training=training)
         targets = inputs["targets"]
         targets = tf.cast(targets, tf.int32) if self.config["targets"] == "ids" else self.standardized(targets)
-        answer = self.head.answer(self.read_targets(encoded, lengths, targets, training))
+        answer = self.head.answer(self.read_targets(*self.brief(encoded, lengths), targets, training))
         return answer if self.config["targets"] == "ids" else self.restored(answer)
 
     def head_losses(self, encoded, lengths, words, targets, training=False, **weights):
@@ -236,12 +235,14 @@ class EncoderDecoder(SequenceModel):
     def measure(self, encoded, lengths, words, targets):
         """Return the share of ids that are most probable given those before (of vectors, the mean squared error)."""
         if self.config["targets"] == "vectors":
-            found = self.restored(self.head.answer(self.read_targets(encoded, lengths, self.standardized(targets))))
+            found = self.read_targets(*self.brief(encoded, lengths), self.standardized(targets))
+            found = self.restored(self.head.answer(found))
             squares = tf.square(found - tf.cast(targets, tf.float32))
             return tf.reduce_mean(squares), tf.size(squares)
         targets = tf.cast(targets, tf.int32)
         real = tf.sequence_mask(id_lengths(targets), tf.shape(targets)[1])
-        found = tf.argmax(self.head.answer(self.read_targets(encoded, lengths, targets)), -1, tf.int32)
+        found = self.head.answer(self.read_targets(*self.brief(encoded, lengths), targets))
+        found = tf.argmax(found, -1, tf.int32)
         right = tf.math.count_nonzero(real & (found == targets), dtype=tf.float32)
         count = tf.math.count_nonzero(real, dtype=tf.float32)
         return tf.math.divide_no_nan(right, count), count

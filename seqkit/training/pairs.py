@@ -102,7 +102,8 @@ def alignments(estimator, data, targets) -> list[np.ndarray]:
                 wanted = tf.pad(wanted, [[0, 0], [0, 1]])
             else:
                 wanted = model.standardized(wanted)
-            return model.read_targets(model.read(vectors, lengths), lengths, wanted, weights=True)[1]
+            brief = model.brief(model.read(vectors, lengths), lengths)
+            return model.read_targets(*brief, wanted, weights=True)[1]
 
         return graph(look, signature(tensors), _flat(given), _ROWS)
 

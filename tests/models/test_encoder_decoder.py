@@ -166,11 +166,10 @@ def test_steps_are_what_reading_gives(options):
 
 
 def test_what_it_looked_at():
-    model = build(input_feeding=True)
-    encoded, lengths = model.encode({"words": SOURCES})
     for feeding in (False, True):
         model = build(input_feeding=feeding)
-        _, looks = model.read_targets(encoded, lengths, tf.constant(TARGETS), weights=True)
+        encoded, lengths = model.encode({"words": SOURCES})
+        _, looks = model.read_targets(*model.brief(encoded, lengths), tf.constant(TARGETS), weights=True)
         assert looks.shape == (3, 3, 4)
         np.testing.assert_allclose(tf.reduce_sum(looks, -1), 1.0, atol=1e-5)
         assert not looks[1, :, 2:].numpy().any() and not looks[2, :, 1:].numpy().any()
@@ -180,11 +179,11 @@ def test_scheduled_sampling_reads_what_it_would_have_written():
     """With a share of 1 every true item but the first is replaced by the network's own choice."""
     model = build(scheduled_sampling=1.0)
     encoded, lengths = model.encode({"words": SOURCES})
-    outputs = model.read_targets(encoded, lengths, tf.constant(TARGETS))
+    outputs = model.read_targets(*model.brief(encoded, lengths), tf.constant(TARGETS))
     own = tf.argmax(model.head.logits(outputs), -1, tf.int32)
-    expected = model.read_targets(encoded, lengths, tf.concat([own[:, :-1], own[:, -1:]], 1))
+    expected = model.read_targets(*model.brief(encoded, lengths), tf.concat([own[:, :-1], own[:, -1:]], 1))
     np.testing.assert_allclose(
-        model.read_targets(encoded, lengths, tf.constant(TARGETS), training=True), expected, atol=1e-5
+        model.read_targets(*model.brief(encoded, lengths), tf.constant(TARGETS), training=True), expected, atol=1e-5
     )
     assert not np.allclose(outputs, expected)
 
