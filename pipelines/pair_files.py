@@ -4,13 +4,18 @@ from __future__ import annotations
 
 import json
 import re
+import sys
+import time
 from collections.abc import Iterable, Iterator
 from itertools import islice, zip_longest
 from pathlib import Path
 from typing import Any
 
+from seqkit.console import is_terminal, note
 from seqkit.errors import FormatError
+from seqkit_pipelines.records import is_records
 
+_CHUNK = 4096
 _MISSING = (0, "")
 _VARIANT = re.compile(r"\(\d+\)$")
 
@@ -107,11 +112,36 @@ def grouped(words: list[str], sounds: list[list[str]]) -> dict[str, list[list[st
     return found
 
 
-def answered(model: Any, texts: Iterable[str], count: int, chunk: int) -> Iterator[tuple[str, list[tuple[Any, float]]]]:
-    """Yield each text with its best targets and their scores, reading a chunk at a time."""
-    stream = iter(texts)
-    while some := list(islice(stream, chunk)):
-        yield from zip(some, model.predict_nbest(some, count), strict=True)
+def answer_lines(
+    model: Any, file: Path, output: Path, *, count: int, told: str, copy: bool = False, strip: bool = False
+) -> None:
+    """Answer the lines of a file, as they come, and say how many there were.
+
+    Parameters
+    ----------
+    model : seqkit.Seq2Seq
+        A fitted one.
+    file : Path
+        Texts, one a line; ``-`` is standard input.
+    output, count, told, copy
+        See `write_answers`.
+    strip : bool
+        Whether white space around a line is no part of it.
+    """
+    from seqkit.io import read_lines
+
+    # Someone typing, or a program that waits, wants an answer to each line; files are faster in chunks.
+    live = str(file) == "-" and (is_terminal(sys.stdin) or str(output) == "-")
+    texts = (text.strip() if strip else text for _, text in read_lines(file))
+
+    def answers() -> Iterator[tuple[str, list]]:
+        while some := list(islice(texts, 1 if live else _CHUNK)):
+            yield from zip(some, model.predict_nbest(some, count), strict=True)
+
+    started = time.perf_counter()
+    written = write_answers(output, answers(), told=told, count=count, copy=copy)
+    if str(output) != "-":
+        note(f"Answered {written:,} in {time.perf_counter() - started:.1f} s, written to {output}")
 
 
 def write_answers(path: Path, answers: Iterable[tuple[str, list]], *, told: str, count: int, copy: bool) -> int:
@@ -122,7 +152,7 @@ def write_answers(path: Path, answers: Iterable[tuple[str, list]], *, told: str,
     path : Path
         The file; ``-`` is standard output. With the ending ``.jsonl``, records with the text and its answers.
     answers : iterable of (str, list of (target, float))
-        As `answered` yields them.
+        Texts and what they are answered with, the best first.
     told : str
         Name of the answers in records.
     count : int
@@ -137,7 +167,7 @@ def write_answers(path: Path, answers: Iterable[tuple[str, list]], *, told: str,
     """
     from seqkit.io import write_whole
 
-    records = path.name.lower().removesuffix(".gz").endswith((".jsonl", ".ndjson"))
+    records = is_records(path)
     written = 0
     with write_whole(str(path)) as stream:
         for text, found in answers:

@@ -5,15 +5,13 @@
 
 from __future__ import annotations
 
-import sys
-import time
 from pathlib import Path
 from typing import Annotated, Any
 
 import typer
 
 from seqkit.cli_parameters import estimator_command, given_parameters
-from seqkit.console import import_tensorflow, is_terminal, note
+from seqkit.console import import_tensorflow, note
 from seqkit_pipelines.model_folders import (
     Config,
     Output,
@@ -24,7 +22,7 @@ from seqkit_pipelines.model_folders import (
     saved_class,
     versions_folder,
 )
-from seqkit_pipelines.pair_files import answered, grouped, read_dictionary, write_answers
+from seqkit_pipelines.pair_files import answer_lines, grouped, read_dictionary
 
 app = typer.Typer(
     help="Spelling to sound: train on a pronouncing dictionary, evaluate, predict, export.",
@@ -86,16 +84,7 @@ def predict(
     best: Annotated[int, typer.Option(help="Pronunciations of each, with scores if more than one.", min=1)] = 1,
 ) -> None:
     """Give words their sounds: a file or a stream of any length, as it comes."""
-    from seqkit.io import read_lines
-
-    loaded = _load(model)
-    live = str(file) == "-" and (is_terminal(sys.stdin) or str(output) == "-")
-    started = time.perf_counter()
-    words = (text.strip() for _, text in read_lines(file))
-    answers = answered(loaded, words, best, 1 if live else 4096)
-    count = write_answers(output, answers, told="pronunciations", count=best, copy=True)
-    if str(output) != "-":
-        note(f"Answered {count:,} in {time.perf_counter() - started:.1f} s, written to {output}")
+    answer_lines(_load(model), file, output, count=best, told="pronunciations", copy=True, strip=True)
 
 
 @app.command()

@@ -1,12 +1,18 @@
-"""Records of JSONL output: the fields that came with an input, and the answer to it."""
+"""Records of JSONL output: where they are written, the fields that came with an input, and the answer to it."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
+from pathlib import Path
 from typing import Any
 
 #: What an input is; an answer that repeats it unchanged loses nothing.
 _INPUTS = ("text", "tokens")
+
+
+def is_records(path: Path) -> bool:
+    """Whether a file's ending says that it holds a JSON object on each line."""
+    return path.name.lower().removesuffix(".gz").endswith((".jsonl", ".ndjson"))
 
 
 def with_answer(fields: Mapping[str, Any], answer: Mapping[str, Any]) -> dict[str, Any]:

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from seqkit.console import console, is_terminal
 from seqkit.errors import DataError, FormatError, ParameterError
-from seqkit_pipelines.records import with_answer
+from seqkit_pipelines.records import is_records, with_answer
 
 if TYPE_CHECKING:
     from seqkit.io import Tree
@@ -215,7 +215,7 @@ def write_answers(path: Path, answers: Iterable[Answer], format: str = "auto") -
         How many records were written.
     """
     if format == "auto":
-        format = "jsonl" if path.name.lower().removesuffix(".gz").endswith((".jsonl", ".ndjson")) else "text"
+        format = "jsonl" if is_records(path) else "text"
     from seqkit.io import write_whole
 
     written = 0

@@ -5,15 +5,13 @@
 
 from __future__ import annotations
 
-import sys
-import time
 from pathlib import Path
 from typing import Annotated, Any
 
 import typer
 
 from seqkit.cli_parameters import estimator_command, given_parameters
-from seqkit.console import import_tensorflow, is_terminal, note
+from seqkit.console import import_tensorflow, note
 from seqkit.errors import ParameterError
 from seqkit_pipelines.model_folders import (
     Config,
@@ -25,7 +23,7 @@ from seqkit_pipelines.model_folders import (
     saved_class,
     versions_folder,
 )
-from seqkit_pipelines.pair_files import answered, read_pairs, write_answers
+from seqkit_pipelines.pair_files import answer_lines, read_pairs
 
 app = typer.Typer(
     help="Translation, or any rewriting of texts: train, evaluate, translate, align, export.",
@@ -90,17 +88,7 @@ def translate(
     best: Annotated[int, typer.Option(help="Translations of each, with scores if more than one.", min=1)] = 1,
 ) -> None:
     """Translate a file or a stream of any length, as it comes."""
-    from seqkit.io import read_lines
-
-    loaded = _load(model)
-    # Someone typing, or a program that waits, wants an answer to each line; files are faster in chunks.
-    live = str(file) == "-" and (is_terminal(sys.stdin) or str(output) == "-")
-    started = time.perf_counter()
-    texts = (text for _, text in read_lines(file))
-    answers = answered(loaded, texts, best, 1 if live else 4096)
-    count = write_answers(output, answers, told="translations", count=best, copy=False)
-    if str(output) != "-":
-        note(f"Translated {count:,} in {time.perf_counter() - started:.1f} s, written to {output}")
+    answer_lines(_load(model), file, output, count=best, told="translations")
 
 
 @app.command()

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from numbers import Integral, Real
-from typing import NamedTuple
 
 import numpy as np
 from sklearn.utils._param_validation import Interval, StrOptions
@@ -12,24 +11,13 @@ from seqkit.errors import DataError, ParameterError
 from seqkit.estimators.sequence_estimator import READER_CONSTRAINTS, TRAINING_CONSTRAINTS, SequenceEstimator
 from seqkit.estimators.sequences import Sequences, as_list, check_sequences
 from seqkit.estimators.targets import check_sample_weight
+from seqkit.estimators.written import Alignment, tokens_of, written_tokens
 
 _LEAST_STEPS = 50  # in a pass over small data
 _MOST_ROWS = 64
 _LEAST_DEVIATION = 1e-6
 _MORE = 1.2  # how much longer than the longest target what is written may be
-UNKNOWN = 1  # the id of the unknown token, see `seqkit.text.features`
 _TOKENIZERS = {"words", "whitespace", "characters", "wordpiece"}
-
-
-class Alignment(NamedTuple):
-    """What an output looked at: its tokens, those of the source, and weights (of the target, of the source).
-
-    Of texts and tokens the last row is of the end. Where a side is vectors, its tokens are numbers of steps.
-    """
-
-    source: list
-    target: list
-    weights: np.ndarray
 
 
 class Seq2Seq(SequenceEstimator):
@@ -561,7 +549,7 @@ class Seq2Seq(SequenceEstimator):
         if data.corpus is not None:
             sources = data.corpus.types.numpy(), data.corpus.index
         return [
-            [(_tokens(names, ids, sources, begin, places), score) for ids, _, score, places in row]
+            [(written_tokens(names, ids, sources, begin, places), score) for ids, _, score, places in row]
             for begin, row in zip(first, found, strict=True)
         ]
 
@@ -613,7 +601,7 @@ class Seq2Seq(SequenceEstimator):
             found = self._search(data, 1)
             y = found if self.target_kind_ == "vectors" else [row[0][0] for row in found]
         targets = self._read_targets(y, len(data), False, "y")
-        weights, sides = alignments(self, data, targets), [_shown(data), _shown(targets)]
+        weights, sides = alignments(self, data, targets), [tokens_of(data), tokens_of(targets)]
         return [Alignment(*row) for row in zip(*sides, weights, strict=True)]
 
     def evaluate(self, X, y, sample_weight=None) -> dict[str, float]:
@@ -647,7 +635,7 @@ class Seq2Seq(SequenceEstimator):
         found = [row[0][0] for row in self._search(data, 1)]
         if self.target_kind_ == "texts" and targets.kind == "texts":
             return metrics.text_scores(list(y), self._told(found), weights)
-        return metrics.token_errors([[row] for row in _shown(targets)], found, weights)
+        return metrics.token_errors([[row] for row in tokens_of(targets)], found, weights)
 
     def score(self, X, y, sample_weight=None) -> float:
         """Return how good predictions are: chrF of texts, 1 - the error rate of tokens, or R²; see `evaluate`.
@@ -671,36 +659,3 @@ class Seq2Seq(SequenceEstimator):
         tags.input_tags.three_d_array = True
         tags.input_tags.string = True
         return tags
-
-
-def _tokens(names: list[str], ids, sources, first: int, places) -> list[str]:
-    """Return ids as tokens; an unknown one is that of the source that it looked at.
-
-    Parameters
-    ----------
-    names : list of str
-        Of all ids.
-    ids : ndarray
-        What was written.
-    sources : tuple of ndarray, or None
-        Distinct source tokens, and which stands at each position; None without tokens.
-    first : int
-        Position where the source of these ids begins.
-    places : ndarray or None
-        How far behind that each id looked.
-    """
-    tokens = [names[i] for i in ids]
-    if places is not None and sources is not None:
-        types, index = sources
-        for t in np.flatnonzero((ids == UNKNOWN) & (first + places < len(index))):
-            tokens[t] = types[index[first + places[t]]].decode("utf-8", "replace")
-    return tokens
-
-
-def _shown(data) -> list[list]:
-    """Return the tokens of each sequence; of vectors, the numbers of their steps."""
-    if data.corpus is None:
-        return [list(range(n)) for n in data.lengths]
-    types = [token.decode("utf-8", "replace") for token in data.corpus.types.numpy()]
-    rows = np.split(data.corpus.index, np.cumsum(data.lengths)[:-1]) if len(data) else []
-    return [[types[i] for i in row] for row in rows]

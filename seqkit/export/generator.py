@@ -9,9 +9,9 @@ import numpy as np
 import tensorflow as tf
 
 from seqkit.decoding.loops import frame_chances
-from seqkit.export.sequence_serving import encoded, string_table
+from seqkit.export.sequence_serving import encoded, string_table, vocabulary_file
 from seqkit.export.writer import write_export
-from seqkit.export.writing_serving import SETTINGS, WritingServing, sample_settings, vocabulary_file, written_alone
+from seqkit.export.writing_serving import SETTINGS, WritingServing, sample_settings, written_alone
 
 
 class GeneratorServing(WritingServing):
@@ -175,7 +175,7 @@ def export_generator(estimator, root) -> Path:
         requests["step"]["temperature"] = how["temperature"]
     answers["step"] = {k: v.numpy() for k, v in serving._step(requests["step"]).items()}
     about = {"kind": "export", "task": "generation", "context": estimator.context_kind_}
-    extra = {} if frames else vocabulary_file(estimator)
+    extra = {} if frames else vocabulary_file(estimator.vocabulary_)
     about = estimator._manifest() | about
     return write_export(
         root,

@@ -8,9 +8,9 @@ from pathlib import Path
 import numpy as np
 import tensorflow as tf
 
-from seqkit.export.sequence_serving import SAMPLES, encoded, table
+from seqkit.export.sequence_serving import SAMPLES, encoded, table, vocabulary_file
 from seqkit.export.writer import write_export
-from seqkit.export.writing_serving import SETTINGS, WritingServing, sample_settings, vocabulary_file, written_alone
+from seqkit.export.writing_serving import SETTINGS, WritingServing, sample_settings, written_alone
 
 
 class LanguageServing(WritingServing):
@@ -95,5 +95,5 @@ def export_language_model(estimator, root) -> Path:
         requests={name: [value] for name, value in requests.items()},
         expected={name: [value] for name, value in expected.items()},
         manifest=about,
-        assets_extra=vocabulary_file(estimator),
+        assets_extra=vocabulary_file(estimator.vocabulary_),
     )

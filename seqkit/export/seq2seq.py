@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable
 from pathlib import Path
 
@@ -10,7 +9,16 @@ import numpy as np
 import tensorflow as tf
 
 from seqkit.decoding.translator import Start, Translator
-from seqkit.export.sequence_serving import SAMPLES, Untracked, encoded, sample_vectors, string_table
+from seqkit.export.sequence_serving import (
+    SAMPLES,
+    Untracked,
+    encoded,
+    sample_vectors,
+    string_table,
+    table,
+    token_lengths,
+    vocabulary_file,
+)
 from seqkit.export.writer import raw_variables, write_export
 from seqkit.text.features import UNKNOWN, TokenGraph
 
@@ -77,7 +85,7 @@ class Seq2SeqServing(tf.Module):
         return self._estimator.object._segmenter("source").cut(text)
 
     def _from_tokens(self, tokens):
-        lengths = _lengths(tokens)
+        lengths = token_lengths(tokens)
         return self._from_ragged(tf.RaggedTensor.from_tensor(tokens, lengths))
 
     def _from_ragged(self, tokens):
@@ -150,12 +158,6 @@ class Seq2SeqServing(tf.Module):
         return {"logits": logits, "state": state}
 
 
-def _lengths(tokens):
-    """Up to the last token that is not padding."""
-    places = tf.where(tf.equal(tokens, ""), 0, tf.range(1, tf.shape(tokens)[1] + 1))
-    return tf.reduce_max(tf.pad(places, [[0, 0], [1, 0]]), 1)
-
-
 def export_seq2seq(estimator, root) -> Path:
     """Write ``root/<next version>``; see ``Seq2Seq.export``."""
     serving = Seq2SeqServing(estimator)
@@ -190,9 +192,7 @@ def export_seq2seq(estimator, root) -> Path:
     logits, state = decoder.step(*item.values(), begun["state"], begun["context"], memory)
     expected["step"] = {"logits": logits.numpy(), "state": state.numpy()}
     about = {"kind": "export", "task": "seq2seq", "tokenizer": estimator.tokenizer, "targets": estimator.target_kind_}
-    extra = {}
-    if estimator.target_kind_ != "vectors":
-        extra["vocabulary.json"] = json.dumps(["<EOS>", "<UNK>", *estimator.target_vocabulary_.words])
+    extra = {} if estimator.target_kind_ == "vectors" else vocabulary_file(estimator.target_vocabulary_)
     return write_export(
         root,
         serving,
@@ -220,10 +220,7 @@ def _expected(estimator, sources) -> dict[str, np.ndarray]:
     if estimator.target_kind_ == "vectors":
         rows = estimator._search(data, 1)
         lengths = np.array([len(row) for row in rows], np.int32)
-        value = np.zeros((len(rows), lengths.max(), estimator._target_dim), np.float32)
-        for padded, row in zip(value, rows, strict=True):
-            padded[: len(row)] = row
-        return {"value": value, "lengths": lengths}
+        return {"value": table(rows, 0, np.float32), "lengths": lengths}
     width = int(estimator.beam_width)
     rows = estimator._search(data, width)
     flat = [tokens for row in rows for tokens, _ in row]
@@ -251,7 +248,5 @@ def _encoded(estimator, sources) -> dict[str, np.ndarray]:
     if found[0][2] is None:
         return answer
     lengths = np.concatenate([row[2].lengths.numpy() for row in found])
-    values = np.zeros((len(found), lengths.max(), model.head_dim), np.float32)
-    for padded, row in zip(values, found, strict=True):
-        padded[: row[2].values.shape[1]] = row[2].values.numpy()[0]
-    return answer | {"memory": values, "memory_lengths": lengths}
+    memory = table([row[2].values.numpy()[0] for row in found], 0, np.float32)
+    return answer | {"memory": memory, "memory_lengths": lengths}

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable
 
 import numpy as np
@@ -68,7 +69,7 @@ class SequenceServing(tf.Module):
 
     def _from_tokens(self, tokens):
         # "" pads behind the last token of a row; before that it is a token like any other, and is answered.
-        return self._from_padded(tokens, _lengths(tokens))
+        return self._from_padded(tokens, token_lengths(tokens))
 
     def _from_padded(self, tokens, lengths):
         padded = _one_at_least(tokens, 2)
@@ -98,8 +99,8 @@ def _one_at_least(tensor, axes: int):
     return tf.pad(tensor, tf.stack([tf.zeros_like(ends), ends], 1))
 
 
-def _lengths(tokens):
-    """Up to the last token that is not padding."""
+def token_lengths(tokens):
+    """Return how many tokens each row has, int32 [rows]: up to the last one that is not ""."""
     places = tf.where(tf.equal(tokens, ""), 0, tf.range(1, tf.shape(tokens)[1] + 1))
     return tf.reduce_max(tf.pad(places, [[0, 0], [1, 0]]), 1)
 
@@ -125,8 +126,8 @@ def encoded(strings: list[str]) -> np.ndarray:
 
 
 def table(rows: list, fill, dtype) -> np.ndarray:
-    """Return rows of differing lengths as an array, padded at the end."""
-    values = np.full((len(rows), max(map(len, rows))), fill, dtype)
+    """Return rows of differing lengths, lists or arrays [length, …], as one array, padded at the end."""
+    values = np.full((len(rows), max(map(len, rows)), *np.shape(rows[0])[1:]), fill, dtype)
     for i, row in enumerate(rows):
         values[i, : len(row)] = row
     return values
@@ -143,7 +144,9 @@ def sample_vectors(estimator) -> tuple[list[np.ndarray], dict[str, np.ndarray]]:
     lengths = np.array([4, 1, 7], np.int32)
     dim = estimator._model_config["input_dim"]
     sequences = [rng.normal(size=(n, dim)).astype(np.float32) for n in lengths]
-    features = np.zeros((3, 7, dim), np.float32)
-    for row, sequence in zip(features, sequences, strict=True):
-        row[: len(sequence)] = sequence
-    return sequences, {"features": features, "lengths": lengths}
+    return sequences, {"features": table(sequences, 0, np.float32), "lengths": lengths}
+
+
+def vocabulary_file(vocabulary) -> dict[str, str]:
+    """Return the file that names the ids of ``step``; the vocabulary is that of what is written."""
+    return {"vocabulary.json": json.dumps(["<EOS>", "<UNK>", *vocabulary.words])}

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import json
-
 import numpy as np
 import tensorflow as tf
 
@@ -100,8 +98,3 @@ def written_alone(estimator, prompts: list, contexts: np.ndarray, settings: dict
         rows.append(items[:count])
         scores.append(score)
     return rows, np.array(scores, np.float32)
-
-
-def vocabulary_file(estimator) -> dict[str, str]:
-    """Return the file that names the ids of ``step``."""
-    return {"vocabulary.json": json.dumps(["<EOS>", "<UNK>", *estimator.vocabulary_.words])}

@@ -172,11 +172,7 @@ class EncoderDecoder(SequenceModel):
             target_lengths: int32 [batch]; the end of ids, not counted here, is an item too.
             training: See `read_targets`.
         """
-        if self.config["targets"] == "ids":
-            targets = tf.pad(targets, [[0, 0], [0, 1]])
-            counts = target_lengths + 1
-        else:
-            targets, counts = self.standardized(targets), target_lengths
+        targets, counts = self.judged(targets, target_lengths)
         context, memory = self.brief(encoded, lengths)
         outputs = self.read_targets(context, memory, targets, training)
         real = tf.sequence_mask(counts, tf.shape(targets)[1])
@@ -190,6 +186,12 @@ class EncoderDecoder(SequenceModel):
         if self.config["halting"] == "length":
             losses += self.head.length_head.losses(tf.maximum(target_lengths, 1), context)
         return losses, counts
+
+    def judged(self, targets, lengths):
+        """Return targets as `read_targets` takes them, the end of ids among them, and how many items each has."""
+        if self.config["targets"] == "ids":
+            return tf.pad(targets, [[0, 0], [0, 1]]), lengths + 1
+        return self.standardized(targets), lengths
 
     # Targets that are vectors
 

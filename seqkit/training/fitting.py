@@ -172,7 +172,6 @@ def sequence_losses(model, tensors, targets, rows):
 
 def _step(model, optimizer, gradient_clip: float | None, tensors, targets, losses):
     """Return the graph function of an optimizer step; one serves all data of this kind."""
-    fixed = {name: tf.TensorSpec([None, *value.shape[1:]], value.dtype) for name, value in targets.items()}
 
     def step(tensors, targets, rows):
         with tf.GradientTape() as tape:
@@ -184,7 +183,7 @@ def _step(model, optimizer, gradient_clip: float | None, tensors, targets, losse
         apply_gradients(optimizer, gradients, model.trainable_variables, gradient_clip)
         return loss
 
-    return graph(step, signature(tensors), fixed, _ROWS)
+    return graph(step, signature(tensors), signature(targets), _ROWS)
 
 
 def _parts(targets) -> list:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 
 import numpy as np
 import tensorflow as tf
@@ -12,7 +12,7 @@ from seqkit.decoding.translator import Translator
 from seqkit.graph import graph
 from seqkit.training.batching import sorted_batches
 from seqkit.training.fitting import fit_model
-from seqkit.training.token_batches import embed_rows, gather_rows, pad_flat, signature
+from seqkit.training.token_batches import embed_rows, gather_rows, pad_flat, row_starts, signature
 
 _ROWS = tf.TensorSpec([None], tf.int32)
 _BATCH = 128
@@ -21,13 +21,13 @@ _POSITIONS = 8_192  # most positions of sources that are read together where seq
 
 def fit_pairs(estimator, data, targets, weights, held_out, epochs: int, partial: bool) -> None:
     """Run the training loop on a `seqkit.Seq2Seq` whose model is made; see `seqkit.training.fitting.fit_model`."""
-    flat, lengths = estimator._target_items(targets), targets.lengths
-    named = {"targets": flat, "starts": _starts(lengths), "weights": weights}
-    fit_model(estimator, data, named, held_out, epochs, partial, _losses, data.lengths + lengths)
+    named = _items(estimator, targets) | {"weights": weights}
+    fit_model(estimator, data, named, held_out, epochs, partial, _losses, data.lengths + targets.lengths)
 
 
-def _starts(lengths: np.ndarray) -> np.ndarray:
-    return np.concatenate([[0], np.cumsum(lengths)]).astype(np.int32)
+def _items(estimator, targets) -> dict[str, np.ndarray]:
+    """Return the items of all targets, one after another, and where each begins."""
+    return {"targets": estimator._target_items(targets), "starts": row_starts(targets.lengths)}
 
 
 def _losses(model, tensors, targets, rows):
@@ -51,12 +51,11 @@ def _wanted(targets, rows):
 
 def pair_evaluation(estimator, data, targets, rows: np.ndarray, tensors):
     """Return a function to the loss per item of some pairs."""
+    measured = _measure(estimator, data, targets, rows, tensors)
+    items = targets.lengths[rows].sum() + (len(rows) if estimator.target_kind_ != "vectors" else 0)
 
     def evaluate() -> dict[str, float]:
-        total = sum(
-            float(-found.sum(dtype=np.float64)) for _, found in _measured(estimator, data, targets, rows, tensors)
-        )
-        items = targets.lengths[rows].sum() + (len(rows) if estimator.target_kind_ != "vectors" else 0)
+        total = sum(float(-found.sum(dtype=np.float64)) for _, found in measured())
         return {"validation_loss": total / max(int(items), 1)}
 
     return evaluate
@@ -65,47 +64,44 @@ def pair_evaluation(estimator, data, targets, rows: np.ndarray, tensors):
 def log_probabilities(estimator, data, targets) -> np.ndarray:
     """Return ``log p`` of each target given its source, float64 [pairs]."""
     found = np.zeros(len(data))
-    for rows, values in _measured(estimator, data, targets, np.arange(len(data)), estimator._tensors(data)):
+    for rows, values in _measure(estimator, data, targets, np.arange(len(data)), estimator._tensors(data))():
         found[rows] = values
     return found
 
 
-def _measured(estimator, data, targets, rows, tensors) -> Iterator[tuple[np.ndarray, np.ndarray]]:
-    given = {"targets": tf.constant(estimator._target_items(targets)), "starts": tf.constant(_starts(targets.lengths))}
+def _measure(estimator, data, targets, rows, tensors) -> Callable[[], Iterator[tuple[np.ndarray, np.ndarray]]]:
+    """Return a function that yields row numbers and ``log p`` of them, a batch at a time."""
+    given = {name: tf.constant(value) for name, value in _items(estimator, targets).items()}
 
     def make():
         def measure(tensors, targets, rows):
             return -_of_pairs(estimator.model_, tensors, targets, rows)[0]
 
-        return graph(measure, signature(tensors), _flat(given), _ROWS)
+        return graph(measure, signature(tensors), signature(given), _ROWS)
 
     measure = estimator._once(("pairs", *sorted(tensors)), make)
-    for batch in sorted_batches((data.lengths + targets.lengths)[rows], _BATCH, _POSITIONS):
-        yield rows[batch], measure(tensors, given, tf.constant(rows[batch], tf.int32)).numpy()
 
+    def measured():
+        for batch in sorted_batches((data.lengths + targets.lengths)[rows], _BATCH, _POSITIONS):
+            yield rows[batch], measure(tensors, given, tf.constant(rows[batch], tf.int32)).numpy()
 
-def _flat(tensors) -> dict[str, tf.TensorSpec]:
-    return {name: tf.TensorSpec([None, *value.shape[1:]], value.dtype) for name, value in tensors.items()}
+    return measured
 
 
 def alignments(estimator, data, targets) -> list[np.ndarray]:
     """Return what each item of a target (of ids, the end too) looked at: [items, length of the source] for each."""
     tensors = estimator._tensors(data)
-    given = {"targets": tf.constant(estimator._target_items(targets)), "starts": tf.constant(_starts(targets.lengths))}
+    given = {name: tf.constant(value) for name, value in _items(estimator, targets).items()}
 
     def make():
         def look(tensors, targets, rows):
             model = estimator.model_
             vectors, _, _, _, lengths = embed_rows(model, tensors, rows)
-            wanted, _ = _wanted(targets, rows)
-            if model.config["targets"] == "ids":
-                wanted = tf.pad(wanted, [[0, 0], [0, 1]])
-            else:
-                wanted = model.standardized(wanted)
+            wanted, _ = model.judged(*_wanted(targets, rows))
             brief = model.brief(model.read(vectors, lengths), lengths)
             return model.read_targets(*brief, wanted, weights=True)[1]
 
-        return graph(look, signature(tensors), _flat(given), _ROWS)
+        return graph(look, signature(tensors), signature(given), _ROWS)
 
     look = estimator._once(("looks", *sorted(tensors)), make)
     found: list[np.ndarray] = [None] * len(data)

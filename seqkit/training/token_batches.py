@@ -27,7 +27,7 @@ def token_tensors(corpus: TokenCorpus, graph: TokenGraph) -> Tensors:
     ids = graph(tf.concat([[""], corpus.types], 0))
     # One position at least, so that batches of empty rows have something to gather.
     index = corpus.index + 1 if len(corpus.index) else np.zeros(1, np.int32)
-    return {"starts": _starts(corpus.lengths), "index": tf.constant(index), **ids}
+    return {"starts": tf.constant(row_starts(corpus.lengths)), "index": tf.constant(index), **ids}
 
 
 def vector_tensors(sequences: list[np.ndarray], dim: int) -> Tensors:
@@ -35,18 +35,20 @@ def vector_tensors(sequences: list[np.ndarray], dim: int) -> Tensors:
     lengths = np.fromiter(map(len, sequences), np.int64, count=len(sequences))
     # One row at least, so that batches of empty sequences have something to gather.
     flat = np.concatenate(sequences) if lengths.sum() else np.zeros((1, dim))
-    return {"starts": _starts(lengths), "vectors": tf.constant(flat.astype(np.float32), shape=(len(flat), dim))}
+    vectors = tf.constant(flat.astype(np.float32), shape=(len(flat), dim))
+    return {"starts": tf.constant(row_starts(lengths)), "vectors": vectors}
 
 
-def _starts(lengths: np.ndarray) -> tf.Tensor:
-    return tf.constant(np.concatenate([[0], np.cumsum(lengths)]).astype(np.int32))
+def row_starts(lengths: np.ndarray) -> np.ndarray:
+    """Return where each row begins among the positions of all, and where the last one ends, int32 [rows + 1]."""
+    return np.concatenate([[0], np.cumsum(lengths)]).astype(np.int32)
 
 
 def signature(tensors: Tensors) -> dict[str, tf.TensorSpec]:
-    """Describe `tensors` to ``tf.function``: every size is open except that of vectors and features."""
-    fixed = ("vectors", "features", "character_vectors")
+    """Describe `tensors` to ``tf.function``: every size is open except that of vectors, features and targets."""
+    fixed = ("vectors", "features", "character_vectors", "targets", "class_weights")
     return {
-        name: tf.TensorSpec([None, value.shape[1]] if name in fixed else [None] * value.shape.rank, value.dtype)
+        name: tf.TensorSpec([None, *value.shape[1:]] if name in fixed else [None] * value.shape.rank, value.dtype)
         for name, value in tensors.items()
     }
 
@@ -73,9 +75,8 @@ def gather_rows(tensors: Tensors, rows: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor
 
 def pad_flat(flat: tf.Tensor, positions: tf.Tensor, real: tf.Tensor) -> tf.Tensor:
     """Gather values [positions, …] to [batch, time, …], 0 at padding."""
-    real = (
-        tf.reshape(real, tf.concat([tf.shape(real), [1] * (flat.shape.rank - 1)], 0)) if flat.shape.rank > 1 else real
-    )
+    for _ in range(flat.shape.rank - 1):
+        real = real[..., None]
     return tf.where(real, tf.gather(flat, positions), tf.zeros([], flat.dtype))
 
 
