@@ -126,8 +126,9 @@ class Seq2Seq(SequenceEstimator):
     source_kind_, target_kind_ : {"texts", "tokens", "vectors"}
         What sources and targets are.
     longest_ : list of int
-        Lengths of the longest source and target that were learned from. What is written is at most a fifth and five
-        items longer than that target; longer still where the source is longer than any.
+        For each length of a source, from 0 on, the longest target of those sources that were learned from and are no
+        longer. What is written is at most a fifth and five items longer than that; longer in proportion where the
+        source is longer than any.
     history_ : dict
         For each pass: "loss" (per item), "validation_loss" of the validation part, "seconds", "tokens_per_second" in
         training (of both sides), "elapsed".
@@ -400,7 +401,10 @@ class Seq2Seq(SequenceEstimator):
         return options | dict(targets="vectors", target_size=self._target_dim, halting=self._halting)
 
     def _start(self, data, targets, weights):
-        self.longest_ = [int(side.lengths.max(initial=0)) for side in (data, targets)]
+        longest, shortest = np.zeros(data.lengths.max() + 1, int), data.lengths.min()
+        np.maximum.at(longest, data.lengths, targets.lengths)
+        longest[:shortest] = longest[shortest]
+        self.longest_ = np.maximum.accumulate(longest).tolist()
         self.__dict__.pop("target_vocabulary_", None)
         if self.target_kind_ != "vectors":
             self.target_vocabulary_ = self._vocabulary_of(targets.corpus, targets.kind, "target", lowercase=False)
@@ -489,7 +493,7 @@ class Seq2Seq(SequenceEstimator):
     def _vectors(self, found: list[np.ndarray]):
         if self._target_shape is None or len({len(row) for row in found}) > 1:
             return found
-        rows = np.stack(found) if found else np.zeros((0, self.longest_[1], self._target_dim), np.float32)
+        rows = np.stack(found) if found else np.zeros((0, self.longest_[-1], self._target_dim), np.float32)
         return rows[..., 0] if self._target_shape == 2 else rows
 
     def predict_nbest(self, X, k: int = 5) -> list[list[tuple]]:
@@ -523,11 +527,12 @@ class Seq2Seq(SequenceEstimator):
         """Return the most items to write for sources of some lengths, an int32 tensor."""
         import tensorflow as tf
 
-        source, target = (max(n, 1) for n in self.longest_)
         if self.target_kind_ == "vectors" and self._model_config["halting"] is None:
-            return tf.fill(tf.shape(lengths), target)
-        longer = tf.maximum(tf.cast(lengths, tf.float32) / source, 1.0)
-        return tf.cast(_MORE * tf.math.ceil(target * longer), tf.int32) + 5
+            return tf.fill(tf.shape(lengths), max(self.longest_[-1], 1))
+        last = len(self.longest_) - 1
+        longest = tf.gather(tf.constant(self.longest_, tf.float32), tf.minimum(lengths, last))
+        longer = tf.maximum(tf.cast(lengths, tf.float32) / max(last, 1), 1.0)
+        return tf.cast(_MORE * tf.math.ceil(longest * longer), tf.int32) + 5
 
     def _penalties(self):
         """Return how what is written is compared."""

@@ -61,10 +61,12 @@ def test_a_folder_and_a_fresh_process_answer_alike(speller, tmp_path):
 
 
 def test_what_it_writes_ends_though_it_learned_no_end():
-    model = Seq2Seq(tokenizer="characters", **{**QUICK, "epochs": 1}).fit(["ab", "ba"] * 8, ["x" * 10, "y" * 10] * 8)
+    pairs = [("ab", "x" * 10), ("ba", "y" * 7), ("abba", "xyyx" * 5)] * 5
+    model = Seq2Seq(tokenizer="characters", **{**QUICK, "epochs": 1}).fit(*zip(*pairs, strict=True))
     model.model_.decoder.output_bias.assign(np.eye(1, 4)[0] * -50)  # the end never comes
-    lengths = [len(text) for text in model.predict(["ab", "ab" * 10, ""])]
-    assert lengths == [17, 125, 17]
+    lengths = [len(text) for text in model.predict(["ab", "bab", "abab", "ab" * 10, ""])]
+    # A fifth and five more than the longest of those that were learned from for sources no longer.
+    assert lengths == [17, 17, 29, 125, 17] and model.longest_ == [10, 10, 10, 10, 20]
 
 
 def test_texts_come_back_as_texts():
