@@ -9,6 +9,7 @@ import tensorflow as tf
 
 _NEVER = -1e30
 _NOTHING = 1e-9
+_PARTS = 8  # rows that are done are left out of a step in eighths: few shapes, for each of which kernels are prepared
 
 
 class Found(NamedTuple):
@@ -82,11 +83,12 @@ def search(
 
     At each step the ``2 width`` best continuations are looked at. Those among the first ``width`` that have ended leave
     the beam for the pool of complete sequences; the best others go on. A row is done when none of them can come to
-    score as well as the ``kept`` best complete ones. With as many candidates as there are sequences that is exhaustive.
+    score as well as the ``kept`` best complete ones, and is stepped no more. With as many candidates as there are
+    sequences that is exhaustive.
 
     Args:
-        step: ``(ids [rows · width], states [rows · width, size]) -> (scores [rows · width, ids], states)``, and where
-            ``places`` are given, what was looked at [rows, width, places].
+        step: ``(ids [some · width], states [some · width, size], some) -> (scores [some · width, ids], states)`` for
+            some of the rows, int32 numbers; and where ``places`` are given, what was looked at [some, width, places].
         ids: int32 [rows]: the last id before what is to be written.
         states: Tensor [rows, size]: the states before that id is read.
         limits: int32 [rows]: most ids to write; a sequence that is still without an end then counts as it is.
@@ -102,7 +104,7 @@ def search(
     """
     kept, penalties = kept or width, penalties or Penalties()
     covers = places is not None and penalties.coverage > 0
-    rows = tf.shape(ids)[0]
+    rows = tf.shape(ids)[0] if ids.shape[0] is None else ids.shape[0]
     longest = tf.reduce_max(tf.pad(limits, [[0, 1]]))
     slots = tf.tile(tf.range(width)[None], [rows, 1])
     most = penalties.divisor(limits)
@@ -119,12 +121,18 @@ def search(
         return (t < longest) & tf.reduce_any(alive)
 
     def body(t, ids, states, alive, totals, seen, pool, written, parents_of, looked):
-        answer = step(tf.reshape(ids, [-1]), states)
-        logits, states = answer[:2]
+        some = _living(alive)
+
+        def of_all(values):
+            return tf.scatter_nd(some[:, None], values, [rows, values.shape[1], *tf.unstack(tf.shape(values)[2:])])
+
+        answer = step(*(tf.reshape(tf.gather(v, some), [-1, *v.shape[2:]]) for v in (ids, states)), some)
+        logits, after = answer[:2]
         if places is not None:
-            looked = looked.write(t, tf.argmax(answer[2], -1, tf.int32))
+            looked = looked.write(t, of_all(tf.ensure_shape(tf.argmax(answer[2], -1, tf.int32), [None, width])))
         if covers:
-            seen += answer[2][..., : tf.shape(seen)[2]]  # a batch may be padded beyond its longest row
+            # A batch may be padded beyond its longest row.
+            seen += of_all(tf.ensure_shape(answer[2], [None, width, None])[..., : tf.shape(seen)[2]])
         count = logits.shape[-1]
         norm = tf.reduce_logsumexp(logits, -1, keepdims=True)
         if banned is not None:
@@ -132,10 +140,10 @@ def search(
         # Of each sequence its own best continuations first: that is one look at all scores, and the rest is small.
         each = min(2 * width, count)
         gains, best = tf.math.top_k(logits, each)
-        totals = totals[..., None] + tf.reshape(gains - norm, [rows, width, each])
-        totals, order = tf.math.top_k(tf.reshape(totals, [rows, width * each]), min(2 * width, width * each))
-        parents = order // each
-        ids = tf.gather(tf.reshape(best, [rows, width * each]), order, batch_dims=1)
+        gains = tf.reshape(tf.gather(totals, some), [-1, 1]) + gains - norm
+        gains, order = tf.math.top_k(tf.reshape(gains, [-1, width * each]), min(2 * width, width * each))
+        best = tf.gather(tf.reshape(best, [-1, width * each]), order, batch_dims=1)
+        totals, parents, ids = map(of_all, (gains, order // each, best))
         ended = ids == end
         ends = alive[:, None] & ended & (tf.range(ids.shape[1]) < width) & (totals > _NEVER / 2)
         of_parents = tf.gather(seen, parents, batch_dims=1) if covers else None
@@ -143,7 +151,9 @@ def search(
         # The best that have not ended, in their order.
         totals, order = tf.math.top_k(tf.where(ended, _NEVER, totals), width)
         ids, parents = tf.gather(ids, order, batch_dims=1), tf.gather(parents, order, batch_dims=1)
-        flat = tf.reshape(parents + width * tf.range(rows)[:, None], [-1])
+        after = tf.reshape(after, [-1, width, after.shape[-1]])
+        after = tf.gather(after, tf.gather(parents, some), batch_dims=1)
+        states = tf.tensor_scatter_nd_update(states, some[:, None], after)
         if covers:
             seen = tf.gather(seen, parents, batch_dims=1)
         full = (alive & (t + 1 >= limits))[:, None] & (totals > _NEVER / 2)
@@ -151,20 +161,29 @@ def search(
         # Probabilities only fall, and coverage takes nothing off the best case.
         alive &= (t + 1 < limits) & (totals[:, 0] / most > tf.maximum(pool.scores[:, kept - 1], _NEVER / 2))
         written, parents_of = written.write(t, ids), parents_of.write(t, parents)
-        return t + 1, ids, tf.gather(states, flat), alive, totals, seen, pool, written, parents_of, looked
+        return t + 1, ids, states, alive, totals, seen, pool, written, parents_of, looked
 
     totals = tf.tile(tf.where(tf.range(width) == 0, 0.0, _NEVER)[None], [rows, 1])  # at first all are one and the same
     nothing = tf.zeros([rows, kept], tf.int32)
     at_once = (limits <= 0)[:, None] & (tf.range(kept) == 0)
     pool = _Pool(tf.where(at_once, 0.0, _NEVER), tf.where(at_once, 0.0, _NEVER), nothing, nothing)
-    seen = tf.zeros([rows, width, tf.reduce_max(tf.pad(places, [[0, 1]])) if covers else 0])
+    seen = tf.zeros([rows, width, tf.reduce_max(tf.pad(places, [[0, 1]], constant_values=1)) if covers else 0])
     arrays = [
         tf.TensorArray(tf.int32, 0, dynamic_size=True, clear_after_read=False, element_shape=[None, width])
         for _ in range(3)
     ]
-    begin = (0, tf.repeat(ids[:, None], width, 1), tf.repeat(states, width, 0), limits > 0, totals, seen, pool, *arrays)
+    ids, states = (tf.repeat(values[:, None], width, 1) for values in (ids, states))
+    begin = (0, ids, states, limits > 0, totals, seen, pool, *arrays)
     t, *_, pool, written, parents_of, looked = tf.while_loop(goes_on, body, begin)
     return Found(*_trace(pool, t, written, parents_of, looked if places is not None else None, kept))
+
+
+def _living(alive):
+    """Return the numbers of rows that are alive, and of a few that are not, int32."""
+    rows = tf.shape(alive)[0]
+    part = tf.maximum(rows // _PARTS, 1)
+    count = tf.math.count_nonzero(alive, dtype=tf.int32)
+    return tf.math.top_k(tf.cast(alive, tf.int32), tf.minimum((count + part - 1) // part * part, rows)).indices
 
 
 def _trace(pool: _Pool, steps, written, parents_of, looked, kept: int):

@@ -43,12 +43,11 @@ class Translator:
 
     def search(self, start: Start, limits, width: int, kept: int, penalties: Penalties) -> Found:
         """Return the best sequences of ids; see `seqkit.decoding.beam.search`."""
-        context = tf.repeat(start.context, width, 0)
         looks = start.memory is not None
-        advance, score = self.decoder.stepper(context, start.memory, weights=looks), self.decoder.scorer()
+        advance, score = self.decoder.stepper(start.context, start.memory, weights=looks), self.decoder.scorer()
 
-        def step(ids, states):
-            outputs, *others = advance(ids, states)
+        def step(ids, states, rows):
+            outputs, *others = advance(ids, states, rows)
             return score(outputs), *others
 
         return search(

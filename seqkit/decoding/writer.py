@@ -37,8 +37,8 @@ class Writer:
     def _step(self, advance):
         score = self.model.scorer()
 
-        def step(items, states):
-            outputs, states = advance(items, states)
+        def step(items, states, rows=None):
+            outputs, states = advance(items, states, rows)
             return score(outputs), states
 
         return step
@@ -90,9 +90,9 @@ class Writer:
 
     def search(self, width: int, prompts, lengths, context, limits) -> Found:
         """Return the most probable continuation of up to ``limits`` [rows] ids, [rows, 1, …]."""
-        begun = self.begin(prompts, lengths, context)
-        step = self._step(self.model.stepper(tf.repeat(context, width, 0)))
-        return search(step, *begun, limits, width, kept=1, banned=self.banned)
+        advance = self.model.stepper(context)
+        begun = self.begin(prompts, lengths, context, advance)
+        return search(self._step(advance), *begun, limits, width, kept=1, banned=self.banned)
 
 
 def writer_function(model, name: str | tuple[str, int]) -> Callable:

@@ -10,7 +10,7 @@ from seqkit.cells import CELL_NAMES
 from seqkit.cells.jordan import JordanCell
 from seqkit.cells.scan import loop, product, steps_of
 from seqkit.errors import DataError, ParameterError
-from seqkit.layers.attention import SCORES, Attention
+from seqkit.layers.attention import SCORES, Attention, Memory
 from seqkit.layers.dropout import SequenceDropout
 from seqkit.layers.frame_heads import BernoulliHead, LinearHead, NadeHead, draw_keys
 from seqkit.layers.length_head import LengthHead
@@ -365,13 +365,14 @@ class NextStep(OwnLossModel):
 
         Args:
             context: See `read`.
-            memory: See `read`. It may have fewer rows than are stepped: so many rows in turn then look at one of it.
+            memory: See `read`.
             weights: See `read`.
 
         Returns:
             A function from items, ids [rows] or frames [rows, keys], and states [rows, `state_size`] to what `logits`
-            takes, [rows, dim], and the states after the items; with ``weights`` also to what was looked at, [rows of
-            the memory, of each, places].
+            takes, [rows, dim], and the states after the items; with ``weights`` also to what was looked at, [rows, of
+            each, places]. Where it is given, as a third, the numbers of ``some`` rows of the context and the memory,
+            items and states are of those: of each of them equally many, one after another.
         """
         count, units, feeding = self.recurrent.state_count, self.config["units"], self.config["input_feeding"]
         project, step = self.recurrent.stepper() if count else (tf.identity, None)
@@ -381,15 +382,16 @@ class NextStep(OwnLossModel):
         _, top = self.top.stepper() if self.top else (None, None)
         sizes = [units] * (count + feeding) + ([self.top.cell.output_units] if self.top else [])
 
-        def advance(items, states):
-            outputs, states, after = enter(items), tf.split(states, sizes, -1), []
+        def advance(items, states, some=None):
+            outputs, states, after = enter(items, some), tf.split(states, sizes, -1), []
             if feeding:
                 outputs += tf.matmul(states.pop(), feed)
             if step:
                 outputs, after = step(outputs, states[:count])
             if look:
-                asked = tf.reshape(outputs, [tf.shape(memory.lengths)[0], -1, units])
-                found, looks = look(asked, memory)
+                of_each = memory if some is None else Memory(*(tf.gather(values, some) for values in memory))
+                asked = tf.reshape(outputs, [tf.shape(of_each.lengths)[0], -1, units])
+                found, looks = look(asked, of_each)
                 outputs = tf.reshape(found, [-1, units])
             if feeding:
                 after = [*after, outputs]
@@ -414,12 +416,12 @@ class NextStep(OwnLossModel):
         integers = not size + fed
         if c["keys"] or c["vocabulary_size"] * 4 * c["units"] > _PROJECTED:
 
-            def enter(items):
+            def enter(items, some=None):
                 return alone(self._vectors(items, integers))
         else:
             rows = alone(self._vectors(tf.range(c["vocabulary_size"]), integers))
 
-            def enter(items):
+            def enter(items, some=None):
                 return tf.gather(rows, items)
 
         if not size:
@@ -427,7 +429,14 @@ class NextStep(OwnLossModel):
         zeros = tf.zeros([tf.shape(context)[0], dim], self.compute_dtype)
         both = project(tf.pad(tf.concat([zeros, tf.cast(context, zeros.dtype)], -1), [[0, 0], [0, fed]]))
         added = both - alone(zeros)  # the projection's constant comes with the items
-        return (lambda items: enter(items) + added), dim + size
+
+        def enter_beside(items, some=None):
+            if some is None:
+                return enter(items) + added
+            of_each = tf.shape(items)[0] // tf.maximum(tf.shape(some)[0], 1)
+            return enter(items) + tf.repeat(tf.gather(added, some), of_each, 0)
+
+        return enter_beside, dim + size
 
     def step(self, items, states, context=None, memory=None):
         """Return the scores of what comes after one more item of each row.

@@ -21,16 +21,13 @@ def markov(seed=0, scale=1.5):
     table = tf.constant(rng.normal(0, scale, (SIZE, SIZE, SIZE)), tf.float32)
     looks = tf.nn.softmax(tf.constant(rng.normal(0, 2, (SIZE, SIZE, PLACES)), tf.float32))
 
-    def step(ids, states):
+    def step(ids, states, _=None):
         last = tf.stack([tf.argmax(states, -1, tf.int32), ids], -1)
         return tf.gather_nd(table, last), tf.one_hot(ids, SIZE), tf.gather_nd(looks, last)
 
-    def looking(rows):
-        def one(ids, states):
-            logits, states, weights = step(ids, states)
-            return logits, states, tf.reshape(weights, [rows, -1, PLACES])
-
-        return one
+    def looking(ids, states, some):
+        logits, states, weights = step(ids, states)
+        return logits, states, tf.reshape(weights, [tf.shape(some)[0], -1, PLACES])
 
     return step, looking, tf.nn.log_softmax(table).numpy().astype(float), looks.numpy().astype(float)
 
@@ -54,7 +51,7 @@ def start(rows):
 
 
 def only(step):
-    return lambda ids, states: step(ids, states)[:2]
+    return lambda ids, states, _: step(ids, states)[:2]
 
 
 @pytest.mark.parametrize("seed", range(5))
@@ -86,10 +83,8 @@ def test_what_was_not_looked_at_costs(seed):
             covered = np.minimum(seen.sum(0)[:count], 1.0)
             scored.append((total / ((5 + len(ids)) / 6) ** 0.5 + 2.0 * np.log(covered).sum(), ids))
         rows.append(sorted(scored, reverse=True))
-    plain = search(looking(2), *start(2), tf.fill([2], limit), 200, kept=5, places=places)
-    found = search(
-        looking(2), *start(2), tf.fill([2], limit), 200, kept=5, places=places, penalties=Penalties(0.5, 2.0)
-    )
+    plain = search(looking, *start(2), tf.fill([2], limit), 200, kept=5, places=places)
+    found = search(looking, *start(2), tf.fill([2], limit), 200, kept=5, places=places, penalties=Penalties(0.5, 2.0))
     for row, scored in enumerate(rows):
         for k, (score, ids) in enumerate(scored[:5]):
             length = found.lengths[row, k]
@@ -104,7 +99,7 @@ def test_a_beam_of_one_is_greedy_and_wider_ones_find_no_less():
     step, _, _, _ = markov(3)
     limits = tf.constant([6, 2, 0])
     cold = Settings(tf.range(3, dtype=tf.int64), tf.zeros(3), tf.zeros(3, tf.int32), tf.ones(3))
-    greedy = write(only(step), *start(3), limits, cold)
+    greedy = write(lambda *given: step(*given)[:2], *start(3), limits, cold)
     one = search(only(step), *start(3), limits, 1)
     np.testing.assert_array_equal(one.ids[:, 0], greedy.ids)
     np.testing.assert_array_equal(one.lengths[:, 0], greedy.lengths)
@@ -125,13 +120,27 @@ def test_a_row_is_found_alike_alone_and_beside_others():
     assert together.lengths[2, 0] == 0 and together.scores[2, 0] == 0 and together.scores[2, 1] < -1e29
 
 
+def test_rows_that_are_done_are_stepped_no_more():
+    step, _, _, _ = markov(7)
+    limits, stepped = tf.constant([6, 2, 0, 9]), []
+
+    def noted(ids, states, some):
+        stepped.append(some.numpy().tolist())
+        assert len(ids) == 200 * len(some) == len(states)
+        return step(ids, states)[:2]
+
+    # So wide a beam is never done before its limit.
+    search(noted, *start(4), limits, 200, penalties=Penalties(9.0))
+    assert [sorted(rows) for rows in stepped] == [[0, 1, 3]] * 2 + [[0, 3]] * 4 + [[3]] * 3
+
+
 def test_one_that_has_ended_makes_room_for_another():
     """Ids 1 and 2 go on for certain; the end is likelier at first, and must not leave the beam with one sequence."""
     logits = tf.constant(
         [[0.0, -1.0, -1.1, -9.0], [-3.0, 2.0, 0.0, -9.0], [-3.0, 0.0, 2.0, -9.0], [0.0, 0.0, 0.0, 0.0]]
     )
 
-    def step(ids, states):
+    def step(ids, states, _):
         return tf.gather(logits, ids), states
 
     found = search(step, tf.zeros(1, tf.int32), tf.zeros([1, 1]), tf.constant([3]), 2, kept=2, penalties=Penalties(3.0))
