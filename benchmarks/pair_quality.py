@@ -1,6 +1,6 @@
 """Quality of Seq2Seq: spelling to sound (cmudict) and French to English (tatoeba_fra_eng).
 
-    python benchmarks/pair_quality.py cmudict|tatoeba [--seeds 0] [--dev] [--set name=value ...]
+    python benchmarks/pair_quality.py cmudict|tatoeba [--seeds 0] [--dev] [--save FOLDER] [--set name=value ...]
 
 Parts are those of `seqkit.datasets.load_pairs`. The pass is chosen on dev; test is read once, and not at all with
 --dev: this is how settings are chosen. Of words any listed pronunciation is right. BLEU is by sacreBLEU, of
@@ -49,13 +49,15 @@ def measure(task: str, model: Seq2Seq, part: str) -> tuple[float, float]:
     return 100 * found["sequence_error_rate"], 100 * found["token_error_rate"]
 
 
-def run(task: str, seed: int, dev_only: bool, overrides: dict) -> dict:
+def run(task: str, seed: int, dev_only: bool, save: str | None, overrides: dict) -> dict:
     """Train once and measure once."""
     train, dev = (load_pairs(NAMES[task], part) for part in ("train", "dev"))
     options = {"verbose": 2, "random_state": seed, **SETTINGS[task], **overrides}
     began = time.perf_counter()
     model = Seq2Seq(**options).fit(*train, validation_data=dev)
     result = {"minutes": (time.perf_counter() - began) / 60, "epochs": len(model.history_["loss"])}
+    if save is not None:
+        model.save(Path(save) / f"{task}-{seed}")
     result["weights"] = int(sum(np.size(w) for w in model.model_.get_weights()))
     for part in ("dev",) if dev_only else ("dev", "test"):
         began = time.perf_counter()
@@ -71,10 +73,11 @@ def main() -> None:
     parser.add_argument("task", choices=list(NAMES))
     parser.add_argument("--seeds", nargs="+", type=int, default=[0])
     parser.add_argument("--dev", action="store_true", help="measure dev only")
+    parser.add_argument("--save", metavar="FOLDER", help="keep the models here")
     parser.add_argument("--set", nargs="*", default=[], metavar="NAME=VALUE", dest="overrides")
     arguments = parser.parse_args()
     task, overrides = arguments.task, parse_settings(arguments.overrides)
-    results = [run(task, seed, arguments.dev, overrides) for seed in arguments.seeds]
+    results = [run(task, seed, arguments.dev, arguments.save, overrides) for seed in arguments.seeds]
     print(f"{datetime.date.today()}  {task}, seeds {arguments.seeds}, to reach {TARGETS[task]}")
     columns = [f"{part} {name}" for part in ("dev", "test") for name in COLUMNS[task]]
     print(f"| settings | {' | '.join(columns)} | weights | epochs | minutes |")

@@ -89,7 +89,7 @@ def _word_cutter(pieces: list[str]) -> Callable[[tf.Tensor], tf.RaggedTensor]:
 
 
 def learn_pieces(words: tf.Tensor, counts, size: int) -> list[str]:
-    """Learn the pieces of "wordpiece" from words, by tensorflow-text.
+    """Learn the pieces of "wordpiece" from the most frequent words, four times ``size`` at most, by tensorflow-text.
 
     Parameters
     ----------
@@ -113,4 +113,8 @@ def learn_pieces(words: tf.Tensor, counts, size: int) -> list[str]:
             known[word.decode("utf-8", "replace")] = int(count)
     if not known:
         return [UNKNOWN_PIECE]
-    return learner.learn(known, size, [UNKNOWN_PIECE], lower_thresh=1, joiner=SUFFIX)
+    # Pieces that are kept occur so often that there are ``size`` of them. That is looked for step by step, a reading of
+    # all words each; the words alone tell where not to look.
+    last = sorted(known.values(), reverse=True)[: int(size)][-1]
+    how = dict(lower_thresh=1, upper_thresh=10 * last + 10, max_input_tokens=4 * int(size), joiner=SUFFIX)
+    return learner.learn(known, size, [UNKNOWN_PIECE], **how)
