@@ -6,6 +6,7 @@ import itertools
 
 import numpy as np
 import pytest
+from sklearn.datasets import load_digits
 
 import seqkit
 from seqkit import Seq2Seq
@@ -16,6 +17,7 @@ QUICK = {"units": 24, "word_dim": 12, "epochs": 25, "learning_rate": 0.02, "batc
          "validation_fraction": None, "dropout": 0.0, "verbose": 0}  # fmt: skip
 LETTERS = dict(zip("abcde", ["AH", "B", "K", "D", "EH"], strict=True))
 WORDS = ["".join(letters) for n in (2, 3, 4) for letters in itertools.product("abcde", repeat=n)][::3]
+NAMES = ["zero", "one", "two", "three"]
 SOUNDS = [[LETTERS[letter] for letter in word] for word in WORDS]
 
 
@@ -136,3 +138,15 @@ def test_pieces_of_words(tmp_path):
     assert "FastWordpieceTokenizeWithOffsets" in about
     model.save(tmp_path / "model")
     assert seqkit.load(tmp_path / "model").predict(X[:3]) == model.predict(X[:3])
+
+
+def test_one_vector_is_told_in_words():
+    """Images of two digits, as in ``examples/captions.py``."""
+    images, digits = load_digits(n_class=4, return_X_y=True)
+    left, right = np.random.default_rng(0).integers(0, 500, (2, 1000))
+    X = np.concatenate([images[left], images[right]], -1)[:, None] / 16
+    y = [f"a {NAMES[digits[a]]} and a {NAMES[digits[b]]}" for a, b in zip(left, right, strict=True)]
+    model = Seq2Seq(layers=0, attend=None, **{**QUICK, "epochs": 12}).fit(X, y)
+    unseen = np.concatenate([images[500:600], images[600:700]], -1)[:, None] / 16
+    told = [f"a {NAMES[a]} and a {NAMES[b]}" for a, b in zip(digits[500:600], digits[600:700], strict=True)]
+    assert np.mean([a == b for a, b in zip(model.predict(unseen), told, strict=True)]) > 0.8
