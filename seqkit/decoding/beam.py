@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import NamedTuple
 
 import tensorflow as tf
@@ -10,6 +10,9 @@ import tensorflow as tf
 _NEVER = -1e30
 _NOTHING = 1e-9
 _PARTS = 8  # rows that are done are left out of a step in eighths: few shapes, for each of which kernels are prepared
+#: Scores of ids whose number is a multiple of this are looked through a block at a time.
+BLOCK = 32
+_BLOCKS = 16  # fewer are not worth it
 
 
 class Found(NamedTuple):
@@ -75,7 +78,7 @@ def search(
     *,
     kept: int | None = None,
     end: int = 0,
-    banned=None,
+    banned: Sequence[int] = (),
     penalties: Penalties | None = None,
     places=None,
 ) -> Found:
@@ -95,7 +98,7 @@ def search(
         width: Sequences that go on at each step, for each row.
         kept: Sequences to return, at most ``width``; None: all.
         end: The id that ends a row; it is not among what was written, yet counts in its probability.
-        banned: float32 [ids], added to the scores of what is chosen; or None.
+        banned: Ids that are never chosen.
         penalties: How sequences of differing lengths are compared; None: by probability alone.
         places: int32 [rows]: how many places there are to look at; or None.
 
@@ -117,29 +120,30 @@ def search(
         lengths = tf.broadcast_to(lengths, tf.shape(totals))
         return _Pool(tf.where(which, score(totals, lengths, seen), _NEVER), totals, lengths, slots)
 
-    def goes_on(t, _ids, _states, alive, *_):
+    def goes_on(t, _some, _ids, _states, alive, *_):
         return (t < longest) & tf.reduce_any(alive)
 
-    def body(t, ids, states, alive, totals, seen, pool, written, parents_of, looked):
-        some = _living(alive)
-
+    def body(t, some, ids, states, alive, totals, seen, pool, written, parents_of, looked):
         def of_all(values):
             return tf.scatter_nd(some[:, None], values, [rows, values.shape[1], *tf.unstack(tf.shape(values)[2:])])
 
-        answer = step(*(tf.reshape(tf.gather(v, some), [-1, *v.shape[2:]]) for v in (ids, states)), some)
+        answer = step(tf.reshape(tf.gather(ids, some), [-1]), states, some)
         logits, after = answer[:2]
         if places is not None:
             looked = looked.write(t, of_all(tf.ensure_shape(tf.argmax(answer[2], -1, tf.int32), [None, width])))
         if covers:
             # A batch may be padded beyond its longest row.
             seen += of_all(tf.ensure_shape(answer[2], [None, width, None])[..., : tf.shape(seen)[2]])
-        count = logits.shape[-1]
-        norm = tf.reduce_logsumexp(logits, -1, keepdims=True)
-        if banned is not None:
-            logits += banned
         # Of each sequence its own best continuations first: that is one look at all scores, and the rest is small.
-        each = min(2 * width, count)
-        gains, best = tf.math.top_k(logits, each)
+        each = min(2 * width + len(banned), logits.shape[-1])
+        gains, best = _largest(logits, each)
+        highest = gains[:, :1]
+        norm = highest + tf.math.log(tf.reduce_sum(tf.exp(logits - highest), -1, keepdims=True))
+        for number in banned:
+            gains = tf.where(best == number, _NEVER, gains)
+        best = tf.where(
+            gains > _NEVER / 2, best, end
+        )  # where there are too few ids, those of the scorer's padding come
         gains = tf.reshape(tf.gather(totals, some), [-1, 1]) + gains - norm
         gains, order = tf.math.top_k(tf.reshape(gains, [-1, width * each]), min(2 * width, width * each))
         best = tf.gather(tf.reshape(best, [-1, width * each]), order, batch_dims=1)
@@ -151,9 +155,6 @@ def search(
         # The best that have not ended, in their order.
         totals, order = tf.math.top_k(tf.where(ended, _NEVER, totals), width)
         ids, parents = tf.gather(ids, order, batch_dims=1), tf.gather(parents, order, batch_dims=1)
-        after = tf.reshape(after, [-1, width, after.shape[-1]])
-        after = tf.gather(after, tf.gather(parents, some), batch_dims=1)
-        states = tf.tensor_scatter_nd_update(states, some[:, None], after)
         if covers:
             seen = tf.gather(seen, parents, batch_dims=1)
         full = (alive & (t + 1 >= limits))[:, None] & (totals > _NEVER / 2)
@@ -161,7 +162,10 @@ def search(
         # Probabilities only fall, and coverage takes nothing off the best case.
         alive &= (t + 1 < limits) & (totals[:, 0] / most > tf.maximum(pool.scores[:, kept - 1], _NEVER / 2))
         written, parents_of = written.write(t, ids), parents_of.write(t, parents)
-        return t + 1, ids, states, alive, totals, seen, pool, written, parents_of, looked
+        kept_on = _living(tf.gather(alive, some), rows)
+        some = tf.gather(some, kept_on)
+        states = tf.gather(after, tf.reshape(kept_on[:, None] * width + tf.gather(parents, some), [-1]))
+        return t + 1, some, ids, states, alive, totals, seen, pool, written, parents_of, looked
 
     totals = tf.tile(tf.where(tf.range(width) == 0, 0.0, _NEVER)[None], [rows, 1])  # at first all are one and the same
     nothing = tf.zeros([rows, kept], tf.int32)
@@ -172,18 +176,33 @@ def search(
         tf.TensorArray(tf.int32, 0, dynamic_size=True, clear_after_read=False, element_shape=[None, width])
         for _ in range(3)
     ]
-    ids, states = (tf.repeat(values[:, None], width, 1) for values in (ids, states))
-    begin = (0, ids, states, limits > 0, totals, seen, pool, *arrays)
+    alive = limits > 0
+    # How many rows there are changes in the loop, which is thus not to rely on a number that is known before.
+    some = tf.compat.v1.placeholder_with_default(_living(alive, rows), [None])
+    states = tf.repeat(tf.gather(states, some), width, 0)
+    begin = (0, some, tf.repeat(ids[:, None], width, 1), states, alive, totals, seen, pool, *arrays)
     t, *_, pool, written, parents_of, looked = tf.while_loop(goes_on, body, begin)
     return Found(*_trace(pool, t, written, parents_of, looked if places is not None else None, kept))
 
 
-def _living(alive):
-    """Return the numbers of rows that are alive, and of a few that are not, int32."""
-    rows = tf.shape(alive)[0]
+def _living(alive, rows):
+    """Return where ``alive`` is true, and a few places where it is not, int32; ``rows`` is the size of the batch."""
     part = tf.maximum(rows // _PARTS, 1)
-    count = tf.math.count_nonzero(alive, dtype=tf.int32)
-    return tf.math.top_k(tf.cast(alive, tf.int32), tf.minimum((count + part - 1) // part * part, rows)).indices
+    count = (tf.math.count_nonzero(alive, dtype=tf.int32) + part - 1) // part * part
+    return tf.math.top_k(tf.cast(alive, tf.int32), tf.minimum(count, tf.size(alive))).indices
+
+
+def _largest(scores, k: int):
+    """Return the k largest of each row of scores [rows, ids], and their ids."""
+    blocks = scores.shape[-1] // BLOCK
+    if scores.shape[-1] % BLOCK or blocks < max(_BLOCKS, k):
+        return tf.math.top_k(scores, k)
+    # The k largest are in the k blocks whose largest is largest: to find those is quick, and the others are left aside.
+    scores = tf.reshape(scores, [-1, blocks, BLOCK])
+    _, places = tf.math.top_k(tf.reduce_max(scores, -1), k)
+    found = tf.reshape(tf.gather(scores, places, batch_dims=1), [-1, k * BLOCK])
+    values, order = tf.math.top_k(found, k)
+    return values, tf.gather(places, order // BLOCK, batch_dims=1) * BLOCK + order % BLOCK
 
 
 def _trace(pool: _Pool, steps, written, parents_of, looked, kept: int):

@@ -6,7 +6,7 @@ from typing import NamedTuple
 
 import tensorflow as tf
 
-from seqkit.decoding.beam import Found, Penalties, search
+from seqkit.decoding.beam import BLOCK, Found, Penalties, search
 from seqkit.decoding.loops import Settings, Written, write_frames
 from seqkit.text.features import UNKNOWN
 
@@ -32,9 +32,7 @@ class Translator:
 
     def __init__(self, model, copies: bool = False):
         self.model, self.decoder = model, model.decoder
-        self.banned = None
-        if model.config["targets"] == "ids" and not copies:
-            self.banned = tf.one_hot(UNKNOWN, model.config["target_size"], -1e30, 0.0)
+        self.banned = () if copies else (UNKNOWN,)
 
     def start(self, vectors, lengths) -> Start:
         """Read sources, vectors [rows, time, dim] of some lengths."""
@@ -44,7 +42,7 @@ class Translator:
     def search(self, start: Start, limits, width: int, kept: int, penalties: Penalties) -> Found:
         """Return the best sequences of ids; see `seqkit.decoding.beam.search`."""
         looks = start.memory is not None
-        advance, score = self.decoder.stepper(start.context, start.memory, weights=looks), self.decoder.scorer()
+        advance, score = self.decoder.stepper(start.context, start.memory, weights=looks), self.decoder.scorer(BLOCK)
 
         def step(ids, states, rows):
             outputs, *others = advance(ids, states, rows)

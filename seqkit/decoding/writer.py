@@ -6,7 +6,7 @@ from collections.abc import Callable
 
 import tensorflow as tf
 
-from seqkit.decoding.beam import Found, search
+from seqkit.decoding.beam import BLOCK, Found, search
 from seqkit.decoding.loops import Settings, Written, read_all, write, write_frames
 from seqkit.decoding.sampling import sample, uniform
 from seqkit.graph import graph
@@ -34,8 +34,8 @@ class Writer:
         # The unknown token stands for many; it is no text.
         self.banned = None if model.config["keys"] else tf.one_hot(UNKNOWN, model.config["vocabulary_size"], -1e30, 0.0)
 
-    def _step(self, advance):
-        score = self.model.scorer()
+    def _step(self, advance, multiple: int = 1):
+        score = self.model.scorer(multiple)
 
         def step(items, states, rows=None):
             outputs, states = advance(items, states, rows)
@@ -92,7 +92,7 @@ class Writer:
         """Return the most probable continuation of up to ``limits`` [rows] ids, [rows, 1, …]."""
         advance = self.model.stepper(context)
         begun = self.begin(prompts, lengths, context, advance)
-        return search(self._step(advance), *begun, limits, width, kept=1, banned=self.banned)
+        return search(self._step(advance, BLOCK), *begun, limits, width, kept=1, banned=(UNKNOWN,))
 
 
 def writer_function(model, name: str | tuple[str, int]) -> Callable:

@@ -309,13 +309,20 @@ class NextStep(OwnLossModel):
         """Return the scores of all ids (or keys), float32 [..., vocabulary], from what `read` gave [..., dim]."""
         return self.scorer()(outputs)
 
-    def scorer(self):
-        """Return `logits` as a function that has read the weights: before the loop, where its calls are in one."""
+    def scorer(self, multiple: int = 1):
+        """Return `logits` as a function that has read the weights: before the loop, where its calls are in one.
+
+        Args:
+            multiple: Scores of -1e30, of no id, may follow those of ids, so that their number is a multiple of this.
+        """
         if self.head is not None:
             return self.head.logits
         if self.top:
             return self._log_odds if self.config["keys"] else _logarithm
         rows, bias = (tf.cast(v, self.compute_dtype) for v in (self.rows, self.output_bias))
+        if multiple > 1:
+            more = -self.config["vocabulary_size"] % multiple
+            rows, bias = tf.pad(rows, [[0, more], [0, 0]]), tf.pad(bias, [[0, more]], constant_values=-1e30)
         projection = None if self.projection is None else tf.cast(self.projection, self.compute_dtype)
 
         def score(outputs):

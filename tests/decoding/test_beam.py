@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from seqkit.decoding.beam import Penalties, search
+from seqkit.decoding.beam import BLOCK, Penalties, _largest, search
 from seqkit.decoding.loops import Settings, write
 
 SIZE, PLACES = 4, 3  # ids, of which 0 ends; places to look at
@@ -149,9 +149,9 @@ def test_one_that_has_ended_makes_room_for_another():
 
 def test_banned_ids_are_never_chosen():
     step, _, _, _ = markov()
-    banned, limits = tf.constant([0.0, -1e30, 0.0, 0.0]), tf.fill([5], 8)
+    limits = tf.fill([5], 8)
     assert 1 in search(only(step), *start(5), limits, 4).ids.numpy()
-    assert 1 not in search(only(step), *start(5), limits, 4, banned=banned).ids.numpy()
+    assert 1 not in search(only(step), *start(5), limits, 4, banned=(1,)).ids.numpy()
 
 
 def test_no_rows_and_no_steps():
@@ -160,3 +160,13 @@ def test_no_rows_and_no_steps():
     assert none.ids.shape[:2] == (0, 3)
     still = search(only(step), *start(2), tf.zeros(2, tf.int32), 3)
     assert still.ids.shape == (2, 3, 0) and still.lengths.numpy().tolist() == [[0, 0, 0]] * 2
+
+
+@pytest.mark.parametrize("count", [7, BLOCK * 15, BLOCK * 40, BLOCK * 40 + 1])
+def test_the_largest_scores_are_found(count):
+    rng = np.random.default_rng(count)
+    scores = np.stack([rng.normal(size=count), np.arange(count), -np.arange(count), np.full(count, -1e30)])
+    values, ids = (found.numpy() for found in _largest(tf.constant(scores, tf.float32), 7))
+    np.testing.assert_allclose(values, -np.sort(-scores, -1)[:, :7], rtol=1e-6)
+    np.testing.assert_allclose(np.take_along_axis(scores, ids, -1), values, rtol=1e-6)
+    assert [len(set(row)) for row in ids.tolist()] == [7] * 4
