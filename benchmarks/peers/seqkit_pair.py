@@ -17,7 +17,6 @@ class SeqkitPair(PairPeer):
         self.model = Seq2Seq(
             units=self.units,
             word_dim=self.units,
-            context_as="state",
             dropout=0.0,
             batch_size=self.batch_size,
             learning_rate=self.learning_rate,

@@ -160,7 +160,7 @@ def search(
         full = (alive & (t + 1 >= limits))[:, None] & (totals > _NEVER / 2)
         pool = pool.join(complete(full, totals, t + 1, slots, seen))
         # Probabilities only fall, and coverage takes nothing off the best case.
-        alive &= (t + 1 < limits) & (totals[:, 0] / most > tf.maximum(pool.scores[:, kept - 1], _NEVER / 2))
+        alive &= (t + 1 < limits) & (totals[:, 0] > _NEVER / 2) & (totals[:, 0] / most > pool.scores[:, kept - 1])
         written, parents_of = written.write(t, ids), parents_of.write(t, parents)
         kept_on = _living(tf.gather(alive, some), rows)
         some = tf.gather(some, kept_on)

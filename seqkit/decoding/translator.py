@@ -69,4 +69,5 @@ class Translator:
         settings = Settings(tf.zeros([rows], tf.int64), tf.zeros([rows]), tf.zeros([rows], tf.int32), tf.ones([rows]))
         advance = self.decoder.stepper(start.context, start.memory)
         written = write_frames(self.decoder, advance, tf.zeros([rows, size]), start.states, limits, settings, ends)
-        return written._replace(ids=self.model.restored(written.ids))
+        real = tf.sequence_mask(written.lengths, tf.shape(written.ids)[1])[..., None]
+        return written._replace(ids=tf.where(real, self.model.restored(written.ids), 0.0))

@@ -16,7 +16,6 @@ from seqkit.estimators.written import Alignment, tokens_of, written_tokens
 _LEAST_STEPS = 50  # in a pass over small data
 _MOST_ROWS = 64
 _LEAST_DEVIATION = 1e-6
-_MORE = 1.2  # how much longer than the longest target what is written may be
 _TOKENIZERS = {"words", "whitespace", "characters", "wordpiece"}
 
 
@@ -47,8 +46,9 @@ class Seq2Seq(SequenceEstimator):
         `seqkit.layers.attention.Attention`. None: all that it knows of the source is the encoder's last state.
     input_feeding : bool, default=False
         Whether what was found at a step is part of the next input (Luong et al. 2015). Slower to train.
-    context_as : {"state", "input", "both"}, default="both"
-        Whether the encoder's last state makes the decoder's first one, comes in at each step, or both.
+    context_as : {"auto", "state", "input", "both"}, default="auto"
+        Whether the encoder's last state makes the decoder's first one, comes in at each step, or both. "auto": "state"
+        with attention, which finds the rest, else "both".
     word_dim : int, default=256
         Size of the learned vectors of tokens, of both sides.
     tied : bool, default=False
@@ -150,7 +150,7 @@ class Seq2Seq(SequenceEstimator):
         "decoder_layers": [Interval(Integral, 1, None, closed="left")],
         "attend": [StrOptions({"general", "additive", "dot", "local"}), None],
         "input_feeding": ["boolean"],
-        "context_as": [StrOptions({"input", "state", "both"})],
+        "context_as": [StrOptions({"auto", "input", "state", "both"})],
         "tied": ["boolean"],
         **{name: READER_CONSTRAINTS[name] for name in ("dropout", "recurrent_dropout", "word_dropout")},
         **{name: READER_CONSTRAINTS[name] for name in ("initial_state", "lowercase")},
@@ -192,7 +192,7 @@ class Seq2Seq(SequenceEstimator):
         activation="tanh",
         attend="general",
         input_feeding=False,
-        context_as="both",
+        context_as="auto",
         word_dim=256,
         tied=False,
         dropout=0.3,
@@ -330,20 +330,26 @@ class Seq2Seq(SequenceEstimator):
                 data = super()._read(X, fresh, name)
         return data
 
-    def _read_targets(self, y, count: int, fresh: bool, name: str) -> Sequences:
+    def _read_targets(self, y, count: int, fresh: bool, name: str, max_length: int | None = None) -> Sequences:
         y = as_list(y, name) if not hasattr(y, "ndim") else y
         kind = None if fresh else "vectors" if self.target_kind_ == "vectors" else "tokens"
         dim = self._target_dim if kind == "vectors" else None
 
         def read():
             cut = self._segmenter("target").cut
-            return check_sequences(y, tokenizer=cut, kind=kind, dim=dim, max_length=self.max_length, name=name)
+            return check_sequences(y, tokenizer=cut, kind=kind, dim=dim, max_length=max_length, name=name)
 
         targets = read()
         if fresh and self._learn_pieces("target", targets):
             targets = read()
         if len(targets) != count:
             raise DataError(f"X and {name} have lengths {count} and {len(targets)}.")
+        if targets.vectors is not None and not targets.lengths.all():
+            raise DataError(f"{name}[{targets.lengths.argmin()}] has no steps; targets that are vectors need one.")
+        if targets.kind == "tokens" and len(empty := np.flatnonzero(targets.corpus.types.numpy() == b"")):
+            at = np.flatnonzero(targets.corpus.index == empty[0])[0]
+            row = int(np.searchsorted(np.cumsum(targets.lengths), at, side="right"))
+            raise DataError(f'{name}[{row}] holds the empty string "", which is no token. Leave it out.')
         return targets
 
     def _learn_pieces(self, side: str, data) -> bool:
@@ -356,7 +362,7 @@ class Seq2Seq(SequenceEstimator):
         return True
 
     def _fit_targets(self, y, data, fresh, classes=None):
-        targets = self._read_targets(y, len(data), fresh, "y")
+        targets = self._read_targets(y, len(data), fresh, "y", self.max_length)
         if fresh:
             self.target_kind_ = targets.kind
             self._target_shape = y.ndim if targets.kind == "vectors" and hasattr(y, "ndim") else None
@@ -364,16 +370,21 @@ class Seq2Seq(SequenceEstimator):
         return targets
 
     def _validation_targets(self, y, data, name):
-        return self._read_targets(y, len(data), False, name), []
+        return self._read_targets(y, len(data), False, name, self.max_length), []
 
     def _vocabulary_of(self, corpus, kind: str, side: str, lowercase: bool):
         from seqkit.text.features import learn_vocabulary
+        from seqkit.text.segmentation import UNKNOWN_PIECE
 
         least = self.min_count
         if least == "auto":
             least = 2 if kind == "texts" and self._mode(side) in ("words", "whitespace") else 1
         options = dict(characters=False, features=False, lowercase=lowercase, digits=False, min_count=int(least))
-        return learn_vocabulary(corpus.types, corpus.counts, **options)
+        types, counts = corpus.types, corpus.counts
+        if kind == "texts" and self._mode(side) == "wordpiece":
+            kept = types.numpy() != UNKNOWN_PIECE.encode()
+            types, counts = types[kept], counts[kept]
+        return learn_vocabulary(types, counts, **options)
 
     def _learn_vocabulary(self, corpus):
         self.vocabulary_ = self._vocabulary_of(corpus, self.source_kind_, "source", bool(self.lowercase))
@@ -388,10 +399,11 @@ class Seq2Seq(SequenceEstimator):
         )
 
     def _model_options(self) -> dict:
+        auto = "both" if self.attend is None else "state"
         options = dict(
             attend=self.attend,
             input_feeding=bool(self.input_feeding),
-            context_as=self.context_as,
+            context_as=auto if self.context_as == "auto" else self.context_as,
             decoder_layers=int(self.decoder_layers),
             tied=bool(self.tied),
             scheduled_sampling=float(self.scheduled_sampling),
@@ -401,10 +413,7 @@ class Seq2Seq(SequenceEstimator):
         return options | dict(targets="vectors", target_size=self._target_dim, halting=self._halting)
 
     def _start(self, data, targets, weights):
-        longest, shortest = np.zeros(data.lengths.max() + 1, int), data.lengths.min()
-        np.maximum.at(longest, data.lengths, targets.lengths)
-        longest[:shortest] = longest[shortest]
-        self.longest_ = np.maximum.accumulate(longest).tolist()
+        self.longest_ = []
         self.__dict__.pop("target_vocabulary_", None)
         if self.target_kind_ != "vectors":
             self.target_vocabulary_ = self._vocabulary_of(targets.corpus, targets.kind, "target", lowercase=False)
@@ -428,6 +437,12 @@ class Seq2Seq(SequenceEstimator):
     def _train(self, data, targets, weights, held_out, epochs, partial=False):
         from seqkit.training.pairs import fit_pairs
 
+        before, shortest = self.longest_, data.lengths.min()
+        longest = np.zeros(max(int(data.lengths.max()) + 1, len(before)), int)
+        np.maximum.at(longest, data.lengths, targets.lengths)
+        longest[:shortest] = 0 if before else longest[shortest]
+        longest[: len(before)] = np.maximum(longest[: len(before)], before)
+        self.longest_ = np.maximum.accumulate(longest).tolist()
         self._live["pairs"] = data, targets
         try:
             fit_pairs(self, data, targets, weights, held_out, epochs, partial)
@@ -467,7 +482,7 @@ class Seq2Seq(SequenceEstimator):
     @property
     def _copies(self) -> bool:
         """Whether unknown tokens are written, and replaced."""
-        return bool(self.unk_replace) and self._model_config["attend"] is not None
+        return bool(self.unk_replace) and self._model_config["attend"] is not None and self.input_kind_ != "vectors"
 
     def predict(self, X):
         """Return the best target for each source.
@@ -529,10 +544,12 @@ class Seq2Seq(SequenceEstimator):
 
         if self.target_kind_ == "vectors" and self._model_config["halting"] is None:
             return tf.fill(tf.shape(lengths), max(self.longest_[-1], 1))
-        last = len(self.longest_) - 1
-        longest = tf.gather(tf.constant(self.longest_, tf.float32), tf.minimum(lengths, last))
-        longer = tf.maximum(tf.cast(lengths, tf.float32) / max(last, 1), 1.0)
-        return tf.cast(_MORE * tf.math.ceil(longest * longer), tf.int32) + 5
+        # In integers, so that a graph finds what is found outside of one.
+        lengths = tf.cast(lengths, tf.int32)
+        last = max(len(self.longest_) - 1, 1)
+        longest = tf.gather(tf.constant(self.longest_), tf.minimum(lengths, len(self.longest_) - 1))
+        longest = (longest * tf.maximum(lengths, last) + last - 1) // last
+        return longest + (longest + 4) // 5 + 5
 
     def _penalties(self):
         """Return how what is written is compared."""
@@ -550,12 +567,14 @@ class Seq2Seq(SequenceEstimator):
         found = translations(self, data, limits, *how)
         if self.target_kind_ == "vectors":
             return found
-        names, sources, first = self._names(), None, np.cumsum(data.lengths) - data.lengths
-        if data.corpus is not None:
-            sources = data.corpus.types.numpy(), data.corpus.index
+        names = self._once("names", lambda: np.array(self._names(), object))
+        sources: list = [None] * len(data)
+        if self._copies:
+            types, ends = data.corpus.types.numpy(), np.cumsum(data.lengths)
+            sources = [(types, index) for index in np.split(data.corpus.index, ends[:-1])]
         return [
-            [(written_tokens(names, ids, sources, begin, places), score) for ids, _, score, places in row]
-            for begin, row in zip(first, found, strict=True)
+            [(written_tokens(names, ids, source, places), score) for ids, _, score, places in row]
+            for source, row in zip(sources, found, strict=False)  # np.split makes one of nothing
         ]
 
     def _names(self) -> list[str]:
@@ -574,7 +593,11 @@ class Seq2Seq(SequenceEstimator):
         return [text.decode("utf-8", "replace") for text in texts.numpy()]
 
     def log_probability(self, X, y) -> np.ndarray:
-        """Return the log-probability of each target given its source, that of its end included, an array (n,)."""
+        """Return the log-probability of each target given its source, that of its end included, an array (n,).
+
+        Of vectors it is the logarithm of a density, of standardized values and but for a constant: half the squared
+        error, below 0.
+        """
         from seqkit.training.pairs import log_probabilities
 
         self._check_fitted()

@@ -22,27 +22,25 @@ class Alignment(NamedTuple):
     weights: np.ndarray
 
 
-def written_tokens(names: list[str], ids, sources, first: int, places) -> list[str]:
+def written_tokens(names: np.ndarray, ids: np.ndarray, sources, places) -> list[str]:
     """Return ids as tokens; an unknown one is that of the source that it looked at.
 
     Parameters
     ----------
-    names : list of str
+    names : ndarray of str
         Of all ids.
     ids : ndarray
         What was written.
     sources : tuple of ndarray, or None
-        Distinct source tokens, and which stands at each position; None without tokens.
-    first : int
-        Position where the source of these ids begins.
+        Distinct source tokens, and which stands at each place of this source; None without tokens.
     places : ndarray or None
-        How far behind that each id looked.
+        The place that each id looked at.
     """
-    tokens = [names[i] for i in ids]
+    tokens = names[ids].tolist()
     if places is not None and sources is not None:
         types, index = sources
-        for t in np.flatnonzero((ids == _UNKNOWN) & (first + places < len(index))):
-            tokens[t] = types[index[first + places[t]]].decode("utf-8", "replace")
+        for t in np.flatnonzero((ids == _UNKNOWN) & (places < len(index))):
+            tokens[t] = types[index[places[t]]].decode("utf-8", "replace")
     return tokens
 
 

@@ -138,7 +138,8 @@ class Seq2SeqServing(tf.Module):
         names = tf.gather(self._names, found.ids)
         if found.places is not None and padded is not None:
             copied = tf.gather(padded, tf.reshape(found.places, [rows, -1]), batch_dims=1)
-            names = tf.where(found.ids == UNKNOWN, tf.reshape(copied, [rows, beams, time]), names)
+            known = (found.ids != UNKNOWN) | (found.places >= lengths[:, None, None])
+            names = tf.where(known, names, tf.reshape(copied, [rows, beams, time]))
         real = tf.sequence_mask(found.lengths, time)
         names = tf.where(real, names, "")
         answer = {"scores": found.scores}

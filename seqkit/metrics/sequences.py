@@ -59,6 +59,8 @@ def token_errors(
     """
     references, hypotheses = [list(map(list, row)) for row in references], list(map(list, hypotheses))
     _check_lengths(references, hypotheses)
+    if not references:
+        raise DataError("references is empty: there is nothing to score.")
     counts = [len(row) for row in references]
     if not all(counts):
         raise DataError(f"references[{counts.index(0)}] is empty: give one list of tokens at least.")
@@ -71,7 +73,7 @@ def token_errors(
     weights = np.ones(len(counts)) if weights is None else np.asarray(weights, float)
     total = float(np.dot(weights, lengths[best]))
     return {
-        "token_error_rate": float(np.dot(weights, edits[best])) / max(total, 1.0),
+        "token_error_rate": float(np.dot(weights, edits[best])) / (total or 1.0),
         "sequence_error_rate": float(np.average(edits[best] > 0, weights=weights)),
     }
 

@@ -9,7 +9,7 @@ from seqkit.errors import DataError, ParameterError
 from seqkit.layers.attention import SCORES
 from seqkit.models.next_step import NextStep
 from seqkit.models.own_loss import check_choice, check_shares, is_integer
-from seqkit.models.sequence_model import SequenceModel
+from seqkit.models.sequence_model import SequenceModel, id_lengths
 
 
 @keras.saving.register_keras_serializable("seqkit")
@@ -76,7 +76,7 @@ class EncoderDecoder(SequenceModel):
         self.target_mean = self.target_deviation = None
         if not ids:
             self.target_mean, self.target_deviation = (
-                self.add_weight(shape=(target_size,), initializer=start, name=f"target_{name}", trainable=False)
+                self.add_weight((target_size,), start, trainable=False, autocast=False, name=f"target_{name}")
                 for name, start in (("mean", "zeros"), ("deviation", "ones"))
             )
         self.score_tracker = keras.metrics.Mean(name="accuracy" if ids else "squared_error")
@@ -90,6 +90,11 @@ class EncoderDecoder(SequenceModel):
             if not is_integer(c[name], minimum):
                 raise ParameterError(f"{name}={c[name]!r} must be an integer of at least {minimum}.")
         check_shares(closed=True, scheduled_sampling=c["scheduled_sampling"])
+        if c["attend"] == "dot" and self.head_dim != c["units"]:
+            raise ParameterError(
+                "attend='dot' compares the outputs of both networks, which need one size: the encoder's is "
+                f"{self.head_dim}, the decoder's units={c['units']}. Set bidirectional=False or attend='general'."
+            )
         if c["input_feeding"] and c["attend"] is None:
             raise ParameterError("input_feeding=True feeds back what attention found; attend=None leaves nothing.")
         if c["targets"] == "vectors" and c["cell"] == "jordan" and c["attend"] is None:
@@ -206,7 +211,7 @@ class EncoderDecoder(SequenceModel):
 
     def restored(self, values):
         """Undo `standardized`."""
-        return values * self.target_deviation + self.target_mean
+        return tf.cast(values, tf.float32) * self.target_deviation + self.target_mean
 
     # Keras
 
@@ -248,11 +253,6 @@ class EncoderDecoder(SequenceModel):
         right = tf.math.count_nonzero(real & (found == targets), dtype=tf.float32)
         count = tf.math.count_nonzero(real, dtype=tf.float32)
         return tf.math.divide_no_nan(right, count), count
-
-
-def id_lengths(ids):
-    """Return how many ids each row has, int32 [rows]: up to the last one that is not 0."""
-    return tf.reduce_max(tf.pad(tf.where(ids > 0, tf.range(1, tf.shape(ids)[1] + 1), 0), [[0, 0], [0, 1]]), 1)
 
 
 def build_encoder_decoder(vocabulary_size: int = 0, target_size: int = 2, **options) -> EncoderDecoder:

@@ -281,12 +281,12 @@ class NextStep(OwnLossModel):
             *states, found = states
             outputs, states = step(each.read(t) + tf.matmul(found, feed), states)
             found, weights = (value[:, 0] for value in look(outputs[:, None], memory))
-            return [*states, found], [found, weights]
+            return [*states, found], [tf.cast(found, tf.float32), weights]
 
         states = tf.split(states, [units] * (self.recurrent.state_count + 1), -1)
         states, results = loop(one, tf.shape(values)[1], states, 2)
         found, weights = (turned(result.stack()) for result in results)
-        return found, states, weights
+        return tf.cast(found, self.compute_dtype), states, weights
 
     def _feeder(self, project, before: int):
         """Return the matrix from what was found to the first layer's projection of it, behind ``before`` inputs."""

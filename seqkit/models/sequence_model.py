@@ -153,7 +153,7 @@ class SequenceModel(TextModel):
         self._check_given(inputs, "'words' and {!r}")
         words = tf.cast(inputs["words"], tf.int32)
         if lengths is None:  # up to the last id that is not padding
-            lengths = tf.reduce_max(tf.where(words > 0, tf.range(1, tf.shape(words)[1] + 1), 0), 1)
+            lengths = id_lengths(words)
         lengths = tf.cast(lengths, tf.int32)
         real = tf.sequence_mask(lengths, tf.shape(words)[1])
         words = tf.where(real, words, 0)
@@ -295,3 +295,8 @@ class SequenceModel(TextModel):
 def _weighted_mean(losses: tf.Tensor, sample_weight) -> tf.Tensor:
     weights = 1.0 if sample_weight is None else tf.cast(sample_weight, losses.dtype)
     return tf.math.divide_no_nan(tf.reduce_sum(losses * weights), tf.cast(tf.size(losses), losses.dtype))
+
+
+def id_lengths(ids):
+    """Return how many ids each row has, int32 [rows]: up to the last one that is not 0."""
+    return tf.reduce_max(tf.pad(tf.where(ids > 0, tf.range(1, tf.shape(ids)[1] + 1), 0), [[0, 0], [0, 1]]), 1)

@@ -30,7 +30,8 @@ class Segmenter:
         "words": those of `seqkit.text.tokenizer`, with U+FFED before one that no white space stands before.
         "wordpiece": such words cut further, each into the longest ``pieces`` from its beginning.
     pieces : sequence of str
-        Of "wordpiece": beginnings of words, and other parts with ``##`` before them.
+        Of "wordpiece": beginnings of words, and other parts with ``##`` before them. Words with characters that are
+        not among them, or of more than 200 bytes, become ``[UNK]``.
     """
 
     def __init__(self, mode: str, pieces: Sequence[str] = ()):
@@ -56,7 +57,7 @@ class Segmenter:
         """Return texts, strings [n], of tokens [n, None]."""
         texts = tf.strings.reduce_join(tokens, axis=-1, separator="" if self.mode == "characters" else " ")
         if self.mode == "wordpiece":
-            texts = tf.strings.regex_replace(texts, " " + SUFFIX, "")
+            texts = tf.strings.regex_replace(texts, f"(^| ){SUFFIX}", "")
         if self.mode in ("words", "wordpiece"):
             texts = tf.strings.regex_replace(texts, f" ?{JOINER}", "")
         return texts
@@ -116,5 +117,8 @@ def learn_pieces(words: tf.Tensor, counts, size: int) -> list[str]:
     # Pieces that are kept occur so often that there are ``size`` of them. That is looked for step by step, a reading of
     # all words each; the words alone tell where not to look.
     last = sorted(known.values(), reverse=True)[: int(size)][-1]
+    characters = {sign for word in known for sign in word}
     how = dict(lower_thresh=1, upper_thresh=10 * last + 10, max_input_tokens=4 * int(size), joiner=SUFFIX)
-    return learner.learn(known, size, [UNKNOWN_PIECE], **how)
+    pieces = learner.learn(known, size, [UNKNOWN_PIECE], max_unique_chars=len(characters), **how)
+    # Those of rarer words too, so that every word can be cut into characters.
+    return list(dict.fromkeys([*pieces, *(first + sign for sign in sorted(characters) for first in ("", SUFFIX))]))

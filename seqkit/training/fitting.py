@@ -52,7 +52,8 @@ def fit_model(
         Takes the model, tensors, targets and row numbers; returns two losses of each row, of which the first is
         reported. None: `sequence_losses`.
     sizes : ndarray or None
-        By which sequences are batched with others of like size; None: their lengths.
+        By which sequences are batched with others of like size, see `seqkit.training.batching.shuffled_batches`; None:
+        their lengths.
     """
     model, tensors = estimator.model_, estimator._tensors(data)
     constants = {name: tf.constant(value) for name, value in targets.items()}
@@ -68,8 +69,9 @@ def fit_model(
             evaluate = estimator._evaluation(
                 held_out, tensors if held_out.data is data else estimator._tensors(held_out.data)
             )
-        rows = rows[data.lengths[rows] > 0]
-        of_rows = (data.lengths if sizes is None else sizes)[rows]
+        every = data.lengths if sizes is None else sizes
+        rows = rows[every.reshape(len(every), -1).any(1)[rows]]
+        of_rows = every[rows]
         return Plan(
             lambda batch: step(tensors, constants, tf.constant(batch, tf.int32)),
             lambda rng: [rows[b] for b in shuffled_batches(of_rows, estimator._batch_rows(rows), rng)],

@@ -17,12 +17,18 @@ from seqkit.training.token_batches import embed_rows, gather_rows, pad_flat, row
 _ROWS = tf.TensorSpec([None], tf.int32)
 _BATCH = 128
 _POSITIONS = 8_192  # most positions of sources that are read together where sequences are searched for
+_SCORES = 2**24  # most scores of ids at a step of the search: 64 megabytes
 
 
 def fit_pairs(estimator, data, targets, weights, held_out, epochs: int, partial: bool) -> None:
     """Run the training loop on a `seqkit.Seq2Seq` whose model is made; see `seqkit.training.fitting.fit_model`."""
     named = _items(estimator, targets) | {"weights": weights}
-    fit_model(estimator, data, named, held_out, epochs, partial, _losses, data.lengths + targets.lengths)
+    fit_model(estimator, data, named, held_out, epochs, partial, _losses, _sizes(data, targets))
+
+
+def _sizes(data, targets) -> np.ndarray:
+    """Return the lengths of both sides, [pairs, 2]."""
+    return np.stack([data.lengths, targets.lengths], 1)
 
 
 def _items(estimator, targets) -> dict[str, np.ndarray]:
@@ -82,7 +88,7 @@ def _measure(estimator, data, targets, rows, tensors) -> Callable[[], Iterator[t
     measure = estimator._once(("pairs", *sorted(tensors)), make)
 
     def measured():
-        for batch in sorted_batches((data.lengths + targets.lengths)[rows], _BATCH, _POSITIONS):
+        for batch in sorted_batches(_sizes(data, targets)[rows], _BATCH, _POSITIONS):
             yield rows[batch], measure(tensors, given, tf.constant(rows[batch], tf.int32)).numpy()
 
     return measured
@@ -106,7 +112,7 @@ def alignments(estimator, data, targets) -> list[np.ndarray]:
     look = estimator._once(("looks", *sorted(tensors)), make)
     found: list[np.ndarray] = [None] * len(data)
     more = int(estimator.target_kind_ != "vectors")
-    for batch in sorted_batches(data.lengths + targets.lengths, _BATCH, _POSITIONS):
+    for batch in sorted_batches(_sizes(data, targets), _BATCH, _POSITIONS):
         weights = look(tensors, given, tf.constant(batch, tf.int32)).numpy()
         for i, looks in zip(batch, weights, strict=True):
             found[i] = looks[: targets.lengths[i] + more, : data.lengths[i]]
@@ -136,7 +142,8 @@ def translations(estimator, data, limits: np.ndarray, width: int, kept: int, pen
 
     translate = estimator._once(("translate", width, kept, penalties, ends, estimator._copies), make)
     found: list = [None] * len(data)
-    for batch in sorted_batches(data.lengths, _BATCH, _POSITIONS):
+    size = max(width * model.config["target_size"], 1) if ids else 1
+    for batch in sorted_batches(data.lengths, int(np.clip(_SCORES // size, 1, _BATCH)), _POSITIONS):
         answer = translate(tensors, *(tf.constant(v, tf.int32) for v in (batch, limits[batch])))
         answer = [None if value is None else value.numpy() for value in answer]
         for row, i in enumerate(batch):

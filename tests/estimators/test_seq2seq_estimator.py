@@ -6,6 +6,7 @@ import itertools
 
 import numpy as np
 import pytest
+import tensorflow as tf
 from sklearn.datasets import load_digits
 
 import seqkit
@@ -69,6 +70,10 @@ def test_what_it_writes_ends_though_it_learned_no_end():
     lengths = [len(text) for text in model.predict(["ab", "bab", "abab", "ab" * 10, ""])]
     # A fifth and five more than the longest of those that were learned from for sources no longer.
     assert lengths == [17, 17, 29, 125, 17] and model.longest_ == [10, 10, 10, 10, 20]
+    model.partial_fit(["aba", "ababab"], ["x" * 12, "y"])
+    assert model.longest_ == [10, 10, 10, 12, 20, 20, 20]
+    lengths = np.arange(400, dtype=np.int32)
+    np.testing.assert_array_equal(tf.function(model._limits)(tf.constant(lengths)), model._limits(lengths))
 
 
 def test_texts_come_back_as_texts():
@@ -150,3 +155,32 @@ def test_one_vector_is_told_in_words():
     unseen = np.concatenate([images[500:600], images[600:700]], -1)[:, None] / 16
     told = [f"a {NAMES[a]} and a {NAMES[b]}" for a, b in zip(digits[500:600], digits[600:700], strict=True)]
     assert np.mean([a == b for a, b in zip(model.predict(unseen), told, strict=True)]) > 0.8
+
+
+def test_what_has_no_source_to_copy_from_is_not_that_of_a_neighbour():
+    """Where the unknown token comes for certain."""
+    model = Seq2Seq(**{**QUICK, "epochs": 1}).fit([["a", "b"], ["b"]] * 4, [["A"], ["B"]] * 4)
+    model.model_.decoder.output_bias.assign(np.eye(1, 4)[0] * -50 + np.eye(1, 4, 1)[0] * 50)
+    (alone,), (first, second) = model.predict([[]]), model.predict([[], ["p"]])
+    assert alone == first and set(alone) == {"\ufffd"} and set(second) == {"p"}
+    images = Seq2Seq(**{**QUICK, "epochs": 1}).fit(np.eye(4)[:, None], ["one", "two", "two", "one"])
+    images.model_.decoder.output_bias.assign(np.eye(1, 4, 1)[0] * 50)
+    assert "\ufffd" not in "".join(images.predict(np.eye(4)[:, None]))
+
+
+def test_vectors_of_differing_lengths_are_exported(tmp_path):
+    rng = np.random.default_rng(0)
+    X = [rng.normal(size=(n, 2)) for n in rng.integers(1, 8, 40)]
+    y = [7 + x.cumsum(0) for x in X]
+    for halting in ("length", "bernoulli"):
+        model = Seq2Seq(halting=halting, **QUICK).fit(X, y)
+        model.export(tmp_path / halting)  # is checked against predict, padding included
+
+
+def test_targets_that_are_refused():
+    with pytest.raises(DataError, match=r'y\[1\] holds the empty string "", which is no token'):
+        Seq2Seq(**QUICK).fit([["a"], ["b"]], [["A"], ["A", "", "B"]])
+    with pytest.raises(DataError, match=r"y\[1\] has no steps"):
+        Seq2Seq(**QUICK).fit([["a"], ["b"]], [np.ones((2, 3)), np.ones((0, 3))])
+    with pytest.raises(ParameterError, match=r"attend='dot' .* encoder's is 48, the decoder's units=24"):
+        Seq2Seq(attend="dot", **QUICK).fit([["a"], ["b"]], [["A"], ["B"]])

@@ -59,3 +59,19 @@ def test_empty_rows_and_no_rows():
     assert len(shuffled_batches(empty, 2, np.random.default_rng(0))) == 3
     assert sorted_batches(np.zeros(0, np.int64), 2) == []
     assert shuffled_batches(np.zeros(0, np.int64), 2, np.random.default_rng(0)) == []
+
+
+def test_both_sides_of_pairs_are_of_like_length():
+    rng = np.random.default_rng(0)
+    target = rng.geometric(0.1, 4000)
+    sizes = np.stack([rng.poisson(target) + 1, target], 1)
+    of_sums = shuffled_batches(sizes.sum(1), 32, rng)
+    for batches in (shuffled_batches(sizes, 32, rng), sorted_batches(sizes, 32)):
+        assert sorted(np.concatenate(batches).tolist()) == list(range(4000))
+        assert padding_share(batches, sizes[:, 1]) < 0.06 < 0.15 < padding_share(of_sums, sizes[:, 1])
+        slots, of_sum = (sum(len(b) * sizes[b].max(0).sum() for b in every) for every in (batches, of_sums))
+        assert slots < of_sum
+    first, last = (sizes[batch] for batch in (batches[0], batches[-1]))
+    assert first.sum() > last.sum()  # memory is known to suffice from the beginning
+    bounded = shuffled_batches(sizes, 32, rng, positions=200)
+    assert all(len(b) == 1 or len(b) * sizes[b].max(0).sum() <= 200 for b in bounded)
