@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import json
+import os
 import re
+import stat
 import sys
 import time
 from collections.abc import Iterable, Iterator
@@ -11,8 +13,9 @@ from itertools import islice, zip_longest
 from pathlib import Path
 from typing import Any
 
-from seqkit.console import is_terminal, note
-from seqkit.errors import FormatError
+from seqkit.console import note
+from seqkit.errors import FormatError, ModelFileError, ParameterError
+from seqkit_pipelines.model_folders import load_model, saved_class
 from seqkit_pipelines.records import is_records
 
 _CHUNK = 4096
@@ -46,6 +49,10 @@ def read_pairs(source: Path, target: Path | None = None, *, reverse: bool = Fals
 
     pairs: list[tuple[str, str]] = []
     if target is not None:
+        if reverse:
+            raise ParameterError("--reverse is for pairs in one file; of two files, give that of the sources first.")
+        if str(source) == str(target) == "-":
+            raise ParameterError("SOURCE and TARGET are both standard input (-). Give a file for one of them.")
         for one, other in zip_longest(read_lines(source), read_lines(target), fillvalue=_MISSING):
             if _MISSING in (one, other):
                 longer, shorter, line = (target, source, other[0]) if one == _MISSING else (source, target, one[0])
@@ -112,6 +119,22 @@ def grouped(words: list[str], sounds: list[list[str]]) -> dict[str, list[list[st
     return found
 
 
+def load_pair_model(model: Path, targets: str) -> Any:
+    """Load a saved `seqkit.Seq2Seq` from texts to "texts" or "tokens".
+
+    Raises
+    ------
+    ModelFileError
+        If the folder holds another model.
+    """
+    saved_class(model, "Seq2Seq")
+    loaded = load_model(model)
+    kinds = loaded.source_kind_, loaded.target_kind_
+    if kinds != ("texts", targets):
+        raise ModelFileError(f"{model} answers {kinds[0]} with {kinds[1]}; this command needs texts and {targets}.")
+    return loaded
+
+
 def answer_lines(
     model: Any, file: Path, output: Path, *, count: int, told: str, copy: bool = False, strip: bool = False
 ) -> None:
@@ -131,17 +154,28 @@ def answer_lines(
     from seqkit.io import read_lines
 
     # Someone typing, or a program that waits, wants an answer to each line; files are faster in chunks.
-    live = str(file) == "-" and (is_terminal(sys.stdin) or str(output) == "-")
+    live = str(file) == "-" and str(output) == "-" and not _is_file(sys.stdin)
     texts = (text.strip() if strip else text for _, text in read_lines(file))
 
     def answers() -> Iterator[tuple[str, list]]:
         while some := list(islice(texts, 1 if live else _CHUNK)):
-            yield from zip(some, model.predict_nbest(some, count), strict=True)
+            asked = [text for text in some if text.strip()]
+            found = iter(model.predict_nbest(asked, count) if asked else [])
+            # A blank line is answered by a blank line, so that lines stay side by side.
+            yield from ((text, next(found) if text.strip() else [("", 0.0)]) for text in some)
 
     started = time.perf_counter()
     written = write_answers(output, answers(), told=told, count=count, copy=copy)
     if str(output) != "-":
         note(f"Answered {written:,} in {time.perf_counter() - started:.1f} s, written to {output}")
+
+
+def _is_file(stream: Any) -> bool:
+    """Whether a stream is a file that is there as a whole, as with ``< file``."""
+    try:
+        return stat.S_ISREG(os.fstat(stream.fileno()).st_mode)
+    except (AttributeError, OSError, ValueError):
+        return False
 
 
 def write_answers(path: Path, answers: Iterable[tuple[str, list]], *, told: str, count: int, copy: bool) -> int:

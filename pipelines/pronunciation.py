@@ -18,11 +18,9 @@ from seqkit_pipelines.model_folders import (
     Overwrite,
     Versions,
     check_output,
-    load_model,
-    saved_class,
     versions_folder,
 )
-from seqkit_pipelines.pair_files import answer_lines, grouped, read_dictionary
+from seqkit_pipelines.pair_files import answer_lines, grouped, load_pair_model, read_dictionary
 
 app = typer.Typer(
     help="Spelling to sound: train on a pronouncing dictionary, evaluate, predict, export.",
@@ -70,7 +68,7 @@ def evaluate(
     stress: Stress = False,
 ) -> None:
     """Compare with a dictionary: the share of wrong words, and of wrong sounds. Any pronunciation it lists is right."""
-    loaded = _load(model)
+    loaded = load_pair_model(model, "tokens")
     typer.echo(_report(loaded, *read_dictionary(dictionary, stress=stress)))
 
 
@@ -84,18 +82,15 @@ def predict(
     best: Annotated[int, typer.Option(help="Pronunciations of each, with scores if more than one.", min=1)] = 1,
 ) -> None:
     """Give words their sounds: a file or a stream of any length, as it comes."""
-    answer_lines(_load(model), file, output, count=best, told="pronunciations", copy=True, strip=True)
+    answer_lines(
+        load_pair_model(model, "tokens"), file, output, count=best, told="pronunciations", copy=True, strip=True
+    )
 
 
 @app.command()
 def export(model: Model, output: Versions = None) -> None:
     """Export for TensorFlow Serving: OUTPUT/<next version>, checked in TensorFlow's C++ runtime before it appears."""
-    typer.echo(_load(model).export(versions_folder(model, output)))
-
-
-def _load(model: Path) -> Any:
-    saved_class(model, "Seq2Seq")
-    return load_model(model)
+    typer.echo(load_pair_model(model, "tokens").export(versions_folder(model, output)))
 
 
 def _report(model: Any, words: list[str], sounds: list[list[str]]) -> str:

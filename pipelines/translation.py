@@ -19,11 +19,9 @@ from seqkit_pipelines.model_folders import (
     Overwrite,
     Versions,
     check_output,
-    load_model,
-    saved_class,
     versions_folder,
 )
-from seqkit_pipelines.pair_files import answer_lines, read_pairs
+from seqkit_pipelines.pair_files import answer_lines, load_pair_model, read_pairs
 
 app = typer.Typer(
     help="Translation, or any rewriting of texts: train, evaluate, translate, align, export.",
@@ -74,7 +72,7 @@ def train(
 @app.command()
 def evaluate(model: Model, source: Source, target: Target = None, reverse: Reverse = False) -> None:
     """Translate texts and compare with given translations: chrF and BLEU."""
-    loaded = _load(model)
+    loaded = load_pair_model(model, "texts")
     typer.echo(_report(loaded, *read_pairs(source, target, reverse=reverse)))
 
 
@@ -88,7 +86,7 @@ def translate(
     best: Annotated[int, typer.Option(help="Translations of each, with scores if more than one.", min=1)] = 1,
 ) -> None:
     """Translate a file or a stream of any length, as it comes."""
-    answer_lines(_load(model), file, output, count=best, told="translations")
+    answer_lines(load_pair_model(model, "texts"), file, output, count=best, told="translations")
 
 
 @app.command()
@@ -103,7 +101,7 @@ def align(
     """Show what each word of a translation looked at in the text."""
     from seqkit.inspection import draw_alignment, format_alignment
 
-    loaded = _load(model)
+    loaded = load_pair_model(model, "texts")
     (alignment,) = loaded.attention([text], None if target is None else [target])
     typer.echo(format_alignment(alignment))
     if picture is not None:
@@ -114,12 +112,7 @@ def align(
 @app.command()
 def export(model: Model, output: Versions = None) -> None:
     """Export for TensorFlow Serving: OUTPUT/<next version>, checked in TensorFlow's C++ runtime before it appears."""
-    typer.echo(_load(model).export(versions_folder(model, output)))
-
-
-def _load(model: Path) -> Any:
-    saved_class(model, "Seq2Seq")
-    return load_model(model)
+    typer.echo(load_pair_model(model, "texts").export(versions_folder(model, output)))
 
 
 def _report(model: Any, sources: list[str], targets: list[str]) -> str:

@@ -2,11 +2,12 @@
 
 import io
 import json
+from pathlib import Path
 
 import pytest
 
-from seqkit.errors import FormatError
-from seqkit_pipelines.pair_files import grouped, read_dictionary, read_pairs, write_answers
+from seqkit.errors import FormatError, ParameterError
+from seqkit_pipelines.pair_files import answer_lines, grouped, read_dictionary, read_pairs, write_answers
 
 
 @pytest.fixture
@@ -71,3 +72,30 @@ def test_answers(tmp_path, capsys):
     write_answers(tmp_path / "out.jsonl", ANSWERS, told="sounds", count=2, copy=False)
     records = [json.loads(line) for line in io.StringIO((tmp_path / "out.jsonl").read_text())]
     assert records[0] == {"text": "hi", "sounds": [["HH", "AY"], ["HH", "IY"]], "scores": [-0.5, -1.25]}
+
+
+class Upper:
+    """A model that answers in capitals."""
+
+    asked = ()
+
+    def predict_nbest(self, texts, count):
+        self.asked = [*self.asked, len(texts)]
+        return [[(text.upper(), -0.5)] * count for text in texts]
+
+
+def test_blank_lines_stay_blank(tmp_path):
+    given, out = tmp_path / "in.txt", tmp_path / "out.txt"
+    given.write_text("\ufeffone\r\n\r\n \r\ntwo", encoding="utf-8")
+    model = Upper()
+    answer_lines(model, given, out, count=1, told="answers")
+    assert out.read_text(encoding="utf-8") == "ONE\n\n\nTWO\n" and model.asked == [2]
+    answer_lines(model, given, out, count=1, told="answers", copy=True, strip=True)
+    assert out.read_text(encoding="utf-8") == "one\tONE\n\t\n\t\ntwo\tTWO\n"
+
+
+def test_sides_that_cannot_be_told_apart(tmp_path):
+    with pytest.raises(ParameterError, match="both standard input"):
+        read_pairs(Path("-"), Path("-"))
+    with pytest.raises(ParameterError, match="--reverse is for pairs in one file"):
+        read_pairs(tmp_path / "a", tmp_path / "b", reverse=True)

@@ -16,6 +16,7 @@ from seqkit.estimators.written import Alignment, tokens_of, written_tokens
 _LEAST_STEPS = 50  # in a pass over small data
 _MOST_ROWS = 64
 _LEAST_DEVIATION = 1e-6
+_RARE = 0.25  # most words seen once, of running words
 _TOKENIZERS = {"words", "whitespace", "characters", "wordpiece"}
 
 
@@ -78,7 +79,8 @@ class Seq2Seq(SequenceEstimator):
     lowercase : bool, default=False
         Whether source tokens are looked up in lower case.
     min_count : int or "auto", default="auto"
-        Tokens seen less often are the unknown token, ``<UNK>``. "auto": 2 for texts cut into words, else 1.
+        Tokens seen less often are the unknown token, ``<UNK>``. "auto": 2 for texts cut into words, if three of four
+        running words are known then, else 1.
     beam_width : int, default=5
         Sequences that the search for the best one holds. 1: the most probable token is taken at each step.
     length_penalty : float, default=0.6
@@ -178,7 +180,7 @@ class Seq2Seq(SequenceEstimator):
         "longest_",
         "_pieces",
         "_target_dim",
-        "_target_shape",
+        "_target_form",
         "_halting",
     )
 
@@ -275,7 +277,7 @@ class Seq2Seq(SequenceEstimator):
             Sources: raw strings (cut by ``tokenizer``), tokens, or vectors; also an array (n, length, d), or
             (n, length) of sequences of numbers.
         y : list of str, list of list of str, or list of array (length, d)
-            Targets, likewise.
+            Targets, likewise. Tokens are strings: numbers are values to be told, so write ``str(3)`` for token 3.
         validation_data : tuple (X, y), optional
             What judges each pass; by default a random ``validation_fraction`` of the training data.
         sample_weight : array of shape (n,), optional
@@ -311,9 +313,11 @@ class Seq2Seq(SequenceEstimator):
         mode, pieces = self._mode(side), self._pieces.get(side)
         if mode == "wordpiece" and not pieces:
             mode = "words"
+        # Tokens that were given as such do not tell where white space was.
+        how = mode, pieces, getattr(self, f"{side}_kind_", "texts") == "texts"
         made = self.__dict__.setdefault("_live", {}).setdefault("segmenters", {})
-        if made.get(side, (None,))[0] != (mode, pieces):
-            made[side] = (mode, pieces), Segmenter(mode, pieces or ())
+        if made.get(side, (None,))[0] != how:
+            made[side] = how, Segmenter(mode, pieces or (), joiners=how[2])
         return made[side][1]
 
     def _cutter(self):
@@ -322,6 +326,8 @@ class Seq2Seq(SequenceEstimator):
     def _read(self, X, fresh=False, name="X"):
         if fresh:
             self._pieces = {}
+            for kind in ("source_kind_", "target_kind_"):
+                self.__dict__.pop(kind, None)
         X = as_list(X, name) if not hasattr(X, "ndim") else X
         data = super()._read(X, fresh, name)
         if fresh:
@@ -330,8 +336,9 @@ class Seq2Seq(SequenceEstimator):
                 data = super()._read(X, fresh, name)
         return data
 
-    def _read_targets(self, y, count: int, fresh: bool, name: str, max_length: int | None = None) -> Sequences:
-        y = as_list(y, name) if not hasattr(y, "ndim") else y
+    def _read_targets(self, y, count: int, fresh: bool, name: str, max_length=None, own=False) -> Sequences:
+        """Check targets; those are the network's ``own`` that are in its tokens though y in `fit` was texts."""
+        y = as_list(y, name)
         kind = None if fresh else "vectors" if self.target_kind_ == "vectors" else "tokens"
         dim = self._target_dim if kind == "vectors" else None
 
@@ -344,6 +351,8 @@ class Seq2Seq(SequenceEstimator):
             targets = read()
         if len(targets) != count:
             raise DataError(f"X and {name} have lengths {count} and {len(targets)}.")
+        if not (fresh or own) and (self.target_kind_, targets.kind) == ("texts", "tokens") and targets.lengths.any():
+            raise DataError(f"{name} holds lists of tokens; this model was fitted on texts. Give raw strings.")
         if targets.vectors is not None and not targets.lengths.all():
             raise DataError(f"{name}[{targets.lengths.argmin()}] has no steps; targets that are vectors need one.")
         if targets.kind == "tokens" and len(empty := np.flatnonzero(targets.corpus.types.numpy() == b"")):
@@ -365,7 +374,10 @@ class Seq2Seq(SequenceEstimator):
         targets = self._read_targets(y, len(data), fresh, "y", self.max_length)
         if fresh:
             self.target_kind_ = targets.kind
-            self._target_shape = y.ndim if targets.kind == "vectors" and hasattr(y, "ndim") else None
+            self._target_form = None
+            if targets.kind == "vectors":
+                numbers = all(np.ndim(row) == 1 for row in as_list(y, "y")) or getattr(y, "ndim", 0) == 2
+                self._target_form = [getattr(getattr(y, "dtype", None), "kind", "O") in "biuf", numbers]
             self._target_dim = int(targets.vectors[0].shape[1]) if targets.kind == "vectors" else None
         return targets
 
@@ -378,7 +390,8 @@ class Seq2Seq(SequenceEstimator):
 
         least = self.min_count
         if least == "auto":
-            least = 2 if kind == "texts" and self._mode(side) in ("words", "whitespace") else 1
+            words = kind == "texts" and self._mode(side) in ("words", "whitespace")
+            least = 2 if words and (corpus.counts == 1).sum() <= _RARE * corpus.counts.sum() else 1
         options = dict(characters=False, features=False, lowercase=lowercase, digits=False, min_count=int(least))
         types, counts = corpus.types, corpus.counts
         if kind == "texts" and self._mode(side) == "wordpiece":
@@ -506,10 +519,13 @@ class Seq2Seq(SequenceEstimator):
         return self._told([row[0][0] for row in found])
 
     def _vectors(self, found: list[np.ndarray]):
-        if self._target_shape is None or len({len(row) for row in found}) > 1:
+        """Return written vectors in the form that targets had: a table or a list, of vectors or of numbers."""
+        table, numbers = self._target_form
+        found = [row[:, 0] if numbers else row for row in found]
+        if not table or len({len(row) for row in found}) > 1:
             return found
-        rows = np.stack(found) if found else np.zeros((0, self.longest_[-1], self._target_dim), np.float32)
-        return rows[..., 0] if self._target_shape == 2 else rows
+        empty = (0, self.longest_[-1]) if numbers else (0, self.longest_[-1], self._target_dim)
+        return np.stack(found) if found else np.zeros(empty, np.float32)
 
     def predict_nbest(self, X, k: int = 5) -> list[list[tuple]]:
         """Return the best targets for each source, the very best first.
@@ -545,11 +561,11 @@ class Seq2Seq(SequenceEstimator):
         if self.target_kind_ == "vectors" and self._model_config["halting"] is None:
             return tf.fill(tf.shape(lengths), max(self.longest_[-1], 1))
         # In integers, so that a graph finds what is found outside of one.
-        lengths = tf.cast(lengths, tf.int32)
+        lengths = tf.cast(lengths, tf.int64)
         last = max(len(self.longest_) - 1, 1)
-        longest = tf.gather(tf.constant(self.longest_), tf.minimum(lengths, len(self.longest_) - 1))
+        longest = tf.gather(tf.constant(self.longest_, tf.int64), tf.minimum(lengths, len(self.longest_) - 1))
         longest = (longest * tf.maximum(lengths, last) + last - 1) // last
-        return longest + (longest + 4) // 5 + 5
+        return tf.cast(tf.minimum(longest + (longest + 4) // 5 + 5, 2**31 - 1), tf.int32)
 
     def _penalties(self):
         """Return how what is written is compared."""
@@ -562,6 +578,7 @@ class Seq2Seq(SequenceEstimator):
         """Return for each source up to k lists of tokens with their scores; of vectors, arrays (of ``lengths``)."""
         from seqkit.training.pairs import translations
 
+        self._check_parameters()  # those of the search may have been set after fit
         limits = self._limits(data.lengths).numpy() if lengths is None else lengths.astype(np.int32)
         how = max(int(self.beam_width), k), k, self._penalties(), lengths is None
         found = translations(self, data, limits, *how)
@@ -624,11 +641,11 @@ class Seq2Seq(SequenceEstimator):
         self._check_fitted()
         if self._model_config["attend"] is None:
             raise DataError("This model has no attention: it was fitted with attend=None.")
-        data = self._read(X)
-        if y is None:
+        data, own = self._read(X), y is None
+        if own:
             found = self._search(data, 1)
             y = found if self.target_kind_ == "vectors" else [row[0][0] for row in found]
-        targets = self._read_targets(y, len(data), False, "y")
+        targets = self._read_targets(y, len(data), False, "y", own=own)
         weights, sides = alignments(self, data, targets), [tokens_of(data), tokens_of(targets)]
         return [Alignment(*row) for row in zip(*sides, weights, strict=True)]
 
@@ -652,7 +669,7 @@ class Seq2Seq(SequenceEstimator):
         from seqkit.metrics import sequences as metrics
 
         self._check_fitted()
-        data, y = self._read(X), y if hasattr(y, "ndim") else as_list(y, "y")
+        data, y = self._read(X), as_list(y, "y")
         targets = self._read_targets(y, len(data), False, "y")
         if not len(data):
             raise DataError("X holds no sequences: there is nothing to score.")
@@ -661,7 +678,7 @@ class Seq2Seq(SequenceEstimator):
             found = self._search(data, 1, targets.lengths)
             return metrics.vector_scores(targets.vectors, found, weights)
         found = [row[0][0] for row in self._search(data, 1)]
-        if self.target_kind_ == "texts" and targets.kind == "texts":
+        if self.target_kind_ == "texts":
             return metrics.text_scores(list(y), self._told(found), weights)
         return metrics.token_errors([[row] for row in tokens_of(targets)], found, weights)
 

@@ -126,7 +126,9 @@ class SequenceEstimator(BaseSequenceEstimator):
             data = self._read(X, fresh=fresh)
             weights = check_sample_weight(sample_weight, len(data))
             if fresh and not data.lengths.sum() and classes is None:
-                raise DataError("The first call of partial_fit needs data with tokens, or classes=.")
+                raise DataError(
+                    "The first call of partial_fit needs data with tokens, or classes= where it takes them."
+                )
             data, targets, weights = self._of_weight(data, self._fit_targets(y, data, fresh, classes), weights)
             self._check_class_weight(fresh)
             if fresh:
@@ -290,6 +292,8 @@ class SequenceEstimator(BaseSequenceEstimator):
         if not isinstance(given, tuple | list) or len(given) != 2:
             raise InputTypeError("validation_data must be a pair (X, y).")
         held = self._read(given[0], name="validation_data[0]")
+        if not len(held):
+            raise DataError("validation_data[0] holds no sequences: there is nothing to judge a pass by.")
         numbers, unseen = self._validation_targets(given[1], held, "validation_data[1]")
         return HeldOut(held, numbers, np.arange(len(held)), unseen=unseen)
 

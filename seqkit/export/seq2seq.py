@@ -22,6 +22,8 @@ from seqkit.export.sequence_serving import (
 from seqkit.export.writer import raw_variables, write_export
 from seqkit.text.features import UNKNOWN, TokenGraph
 
+_NEVER = -1e30  # the score of a hypothesis where a source has fewer than the beam is wide
+
 
 class Seq2SeqServing(tf.Module):
     """Signatures of an encoder-decoder.
@@ -150,13 +152,19 @@ class Seq2SeqServing(tf.Module):
 
     def _step(self, item, state, context, memory=None, memory_lengths=None):
         decoder = self.model.decoder
-        if not decoder.config["keys"]:
-            item = tf.clip_by_value(item, 0, decoder.config["vocabulary_size"] - 1)
         if memory is not None:
             memory_lengths = tf.clip_by_value(memory_lengths, 0, tf.shape(memory)[1])
             memory = decoder.attention.remember(memory, memory_lengths)
-        logits, state = decoder.step(item, state, context, memory)
-        return {"logits": logits, "state": state}
+        if not decoder.config["keys"]:
+            item = tf.clip_by_value(item, 0, decoder.config["vocabulary_size"] - 1)
+            logits, state = decoder.step(item, state, context, memory)
+            return {"logits": logits, "state": state}
+        # What stands before the first frame is 0 as the decoder reads it: the mean.
+        outputs, state = decoder.stepper(context, memory)(self.model.standardized(item), state)
+        answer = {"value": self.model.restored(decoder.logits(outputs)), "state": state}
+        if decoder.config["halting"] == "bernoulli":
+            answer["halt"] = tf.sigmoid(decoder.halt_logits(outputs))
+        return answer
 
 
 def export_seq2seq(estimator, root) -> Path:
@@ -170,7 +178,7 @@ def export_seq2seq(estimator, root) -> Path:
         texts = [
             *SAMPLES,
             estimator._segmenter("source")
-            .join(tf.ragged.constant([estimator.vocabulary_.words[:8]]))
+            .join(tf.ragged.constant([estimator.vocabulary_.words[:8]], tf.string))
             .numpy()[0]
             .decode(),
         ]
@@ -183,15 +191,18 @@ def export_seq2seq(estimator, root) -> Path:
     begun = _encoded(estimator, sources)
     expected["encode"] = begun
     decoder, count = estimator.model_.decoder, len(sources)
-    item = {"frame": np.zeros((count, decoder.config["keys"]), np.float32)}
-    if not decoder.config["keys"]:
+    if estimator.target_kind_ == "vectors":
+        # The first step after the mean gives the first frame of what is predicted.
+        item = {"frame": np.repeat(estimator.model_.target_mean.numpy()[None], count, 0)}
+        expected["step"] = {"value": expected["serving_default"]["value"][:, 0]}
+    else:
         item = {"token": np.arange(count, dtype=np.int32) % decoder.config["vocabulary_size"]}
+        memory = None
+        if "memory" in begun:
+            memory = decoder.attention.remember(tf.constant(begun["memory"]), tf.constant(begun["memory_lengths"]))
+        logits, state = decoder.step(*item.values(), begun["state"], begun["context"], memory)
+        expected["step"] = {"logits": logits.numpy(), "state": state.numpy()}
     requests["step"] = item | begun
-    memory = None
-    if "memory" in begun:
-        memory = decoder.attention.remember(tf.constant(begun["memory"]), tf.constant(begun["memory_lengths"]))
-    logits, state = decoder.step(*item.values(), begun["state"], begun["context"], memory)
-    expected["step"] = {"logits": logits.numpy(), "state": state.numpy()}
     about = {"kind": "export", "task": "seq2seq", "tokenizer": estimator.tokenizer, "targets": estimator.target_kind_}
     extra = {} if estimator.target_kind_ == "vectors" else vocabulary_file(estimator.target_vocabulary_)
     return write_export(
@@ -223,7 +234,7 @@ def _expected(estimator, sources) -> dict[str, np.ndarray]:
         lengths = np.array([len(row) for row in rows], np.int32)
         return {"value": table(rows, 0, np.float32), "lengths": lengths}
     width = int(estimator.beam_width)
-    rows = estimator._search(data, width)
+    rows = [row + [([], _NEVER)] * (width - len(row)) for row in estimator._search(data, width)]
     flat = [tokens for row in rows for tokens, _ in row]
     answer = {"scores": np.array([[score for _, score in row] for row in rows], np.float32)}
     if estimator.target_kind_ == "texts":

@@ -32,11 +32,14 @@ class Segmenter:
     pieces : sequence of str
         Of "wordpiece": beginnings of words, and other parts with ``##`` before them. Words with characters that are
         not among them, or of more than 200 bytes, become ``[UNK]``.
+    joiners : bool
+        Whether U+FFED tells where no white space was. Otherwise texts do not come back as they were.
     """
 
-    def __init__(self, mode: str, pieces: Sequence[str] = ()):
+    def __init__(self, mode: str, pieces: Sequence[str] = (), *, joiners: bool = True):
         self.mode = mode
         self.pieces = list(pieces)
+        self.joiners = joiners
         self._cut_words = _word_cutter(self.pieces) if mode == "wordpiece" else None
 
     def cut(self, texts: tf.Tensor) -> tf.RaggedTensor:
@@ -45,7 +48,8 @@ class Segmenter:
             return tokenize(texts, "code_points").tokens
         if self.mode == "whitespace":
             return tokenize(texts, "whitespace").tokens
-        words = _with_joiners(*tokenize(texts, "words"))
+        words = tokenize(texts, "words")
+        words = _with_joiners(*words) if self.joiners else words.tokens
         if self._cut_words is None:
             return words
         distinct, place = tf.unique(words.values)

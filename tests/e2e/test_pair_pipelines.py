@@ -75,6 +75,13 @@ def test_translation_is_exported(translator):
     assert run("translation", "export", folder / "model", "--output", folder / "served").strip().endswith("served/1")
 
 
+def test_a_model_of_another_kind_is_refused(translator, tmp_path, capsys):
+    folder, _ = translator
+    (tmp_path / "words").write_text("UN W AH N\n")
+    assert cli.main(["pronunciation", "evaluate", str(folder / "model"), str(tmp_path / "words")]) == 2
+    assert "answers texts with texts; this command needs texts and tokens." in capsys.readouterr().err
+
+
 def test_files_that_do_not_fit_end_with_one_line(translator, capsys):
     folder, _ = translator
     (folder / "short.txt").write_text("one\n")

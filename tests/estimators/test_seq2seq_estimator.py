@@ -174,7 +174,10 @@ def test_vectors_of_differing_lengths_are_exported(tmp_path):
     y = [7 + x.cumsum(0) for x in X]
     for halting in ("length", "bernoulli"):
         model = Seq2Seq(halting=halting, **QUICK).fit(X, y)
-        model.export(tmp_path / halting)  # is checked against predict, padding included
+        # It is checked against predict, padding included; and a first step from the mean against the first frame.
+        served = tf.saved_model.load(str(model.export(tmp_path / halting)))
+        names = {"value", "state", "halt"} if halting == "bernoulli" else {"value", "state"}
+        assert set(served.signatures["step"].structured_outputs) == names
 
 
 def test_targets_that_are_refused():
@@ -184,3 +187,38 @@ def test_targets_that_are_refused():
         Seq2Seq(**QUICK).fit([["a"], ["b"]], [np.ones((2, 3)), np.ones((0, 3))])
     with pytest.raises(ParameterError, match=r"attend='dot' .* encoder's is 48, the decoder's units=24"):
         Seq2Seq(attend="dot", **QUICK).fit([["a"], ["b"]], [["A"], ["B"]])
+
+
+def test_few_texts_whose_words_occur_once_are_learned_and_exported(tmp_path):
+    model = Seq2Seq(beam_width=10, **QUICK).fit(["one two", "three", "four"], ["eins zwei", "drei", "vier"])
+    assert model.predict(["three", "four"]) == ["drei", "vier"]
+    assert len(model.target_vocabulary_.words) == 4  # words that occur once are known where most do
+    model.export(tmp_path / "export")
+    tiny = Seq2Seq(beam_width=10, unk_replace=False, **QUICK).fit([["a"], ["b"]] * 4, [["A"], ["A"]] * 4)
+    assert len(tiny.predict_nbest([["a"]], 10)[0]) < 10  # what an export tells to score -1e30
+    tiny.export(tmp_path / "tiny")
+
+
+def test_numbers_come_back_as_they_were_given():
+    X = [[float(i), 1.0] for i in range(8)]
+    rows = Seq2Seq(**{**QUICK, "epochs": 1}).fit(X, [[i, i + 1.0, i + 2.0] for i in range(8)]).predict(X)
+    assert isinstance(rows, list) and {row.shape for row in rows} == {(3,)}
+    table = Seq2Seq(**{**QUICK, "epochs": 1}).fit(X, np.arange(24.0).reshape(8, 3)).predict(X)
+    assert table.shape == (8, 3)
+    ragged = np.array([np.ones((n, 2)) for n in (1, 2) * 4], object)
+    assert isinstance(Seq2Seq(**{**QUICK, "epochs": 1}).fit(X, ragged).predict(X[:1]), list)
+
+
+def test_texts_for_a_model_of_tokens_are_cut_into_plain_words():
+    model = Seq2Seq(**{**QUICK, "epochs": 1}).fit([["a", ",", "b"]] * 4, [["A", ",", "B"]] * 4)
+    assert model.attention(["a, b"], ["A, B"])[0][:2] == (["a", ",", "b"], ["A", ",", "B"])
+
+
+def test_what_does_not_fit_a_fitted_model():
+    model = Seq2Seq(**{**QUICK, "epochs": 1}).fit(["a b"] * 4, ["A B"] * 4)
+    with pytest.raises(DataError, match="y holds lists of tokens; this model was fitted on texts"):
+        model.score(["a b"], [["A", "B"]])
+    with pytest.raises(ParameterError, match="beam_width"):
+        model.set_params(beam_width=0).predict(["a b"])
+    with pytest.raises(DataError, match="validation_data\\[0\\] holds no sequences"):
+        Seq2Seq(**QUICK).fit(["a b"] * 4, ["A B"] * 4, validation_data=([], []))

@@ -60,3 +60,11 @@ def test_sides_that_differ_in_length():
         token_errors([[["a"]]], [["a"], ["b"]])
     with pytest.raises(DataError, match=r"references\[1\] is empty"):
         token_errors([[["a"]], []], [["a"], ["b"]])
+
+
+def test_error_rates_do_not_depend_on_the_scale_of_weights():
+    given = [[["a", "b"]], [["c"]]], [["a"], ["c"]]
+    whole, small = (token_errors(*given, weights=np.array(weights)) for weights in ([1, 3], [0.01, 0.03]))
+    assert whole == pytest.approx(small) and whole["token_error_rate"] == 1 / 5
+    with pytest.raises(DataError, match="references is empty"):
+        token_errors([], [])
