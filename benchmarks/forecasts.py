@@ -2,18 +2,19 @@
 
     python benchmarks/forecasts.py [sunspots pollution] [--seeds 0] [--dev] [--set name=value ...]
 
-The last tenth of a series is test, the tenth before it dev. A forecast is made from every 24th step of a part, of the
-24 steps that follow, by what is known there. MASE (Hyndman & Koehler 2006) is the mean absolute error in units of that
-of the seasonal naive forecast one season back over the training part; the season is 24 hours for fine dust and 132
-months (a solar cycle is about eleven years) for sunspots. The settings and the pass are chosen on dev; test is read
-once.
+The last tenth of a series is test, the tenth before it dev. A forecast is made from every 25th step of a part (so from
+all hours of a day in turn), of the 24 steps that follow, by what is known there. MASE (Hyndman & Koehler 2006) is the
+mean absolute error in units of that of the seasonal naive forecast one season back over the training part; the season
+is 24 hours for fine dust and 132 months (a solar cycle is about eleven years) for sunspots. The settings and the pass
+are chosen on dev; test is read once.
 
 - seasonal naive: what was one season ago; and naive: the last value.
 - ETS: statsmodels' ETSModel, of additive error with trend none, additive or damped, and season none or of 24 steps
   (fine dust), the one of smallest AICc on the training part; it goes on with the smoothing parameters found there.
 
 Missing hours of fine dust count in no error; where a model reads them they are the last value known, and a column of
-its own says so.
+its own says so. Seq2Seq reads the weather and the hour beside fine dust, and its pass is chosen on dev; the others read
+the series alone.
 """
 
 from __future__ import annotations
@@ -33,7 +34,7 @@ import numpy as np
 if __package__ in (None, ""):  # run as a file: make `benchmarks` and an uninstalled `seqkit` importable
     sys.path[0] = str(Path(__file__).resolve().parents[1])
 
-from benchmarks.text_quality import parse_settings
+from benchmarks.text_quality import mean_and_deviation, parse_settings
 from seqkit import Seq2Seq
 from seqkit.datasets import load_series
 
@@ -79,7 +80,7 @@ def load(name: str) -> Data:
     return Data(values[:, 0], known, np.concatenate(columns, 1), starts)
 
 
-def origins(data: Data, part: str, window: int, every: int = AHEAD) -> np.ndarray:
+def origins(data: Data, part: str, window: int, every: int = AHEAD + 1) -> np.ndarray:
     """Return the first steps of the forecasts of a part, each of which is read for ``window`` steps before."""
     names = list(data.starts)
     first, last = data.starts[part], data.starts[names[names.index(part) + 1]]
@@ -112,8 +113,8 @@ def naive(data: Data, task: Task, at: np.ndarray) -> np.ndarray:
     return np.repeat(data.values[at - 1][:, None], AHEAD, 1)
 
 
-def ets(data: Data, task: Task, at: np.ndarray) -> np.ndarray:
-    """Forecast by the exponential smoothing of smallest AICc."""
+def ets(data: Data, task: Task):
+    """Fit exponential smoothing, that of smallest AICc; return a function to forecasts from origins."""
     from statsmodels.tsa.exponential_smoothing.ets import ETSModel
 
     train, best = data.values[: data.starts["dev"]], None
@@ -128,8 +129,8 @@ def ets(data: Data, task: Task, at: np.ndarray) -> np.ndarray:
         _, options, season, params = best
         print(f"ETS: {options}", file=sys.stderr, flush=True)
         whole = ETSModel(data.values, **options, seasonal_periods=season).smooth(params)
-        # The states after each step are those of smoothing the whole series: it looks at no later step.
-        return np.stack([whole.predict(t, t + AHEAD - 1, dynamic=0) for t in at])
+    # The states after each step are those of smoothing the whole series: it looks at no later step.
+    return lambda at: np.stack([whole.predict(t, t + AHEAD - 1, dynamic=0) for t in at])
 
 
 def network(data: Data, task: Task, options: dict, seed: int):
@@ -150,11 +151,13 @@ def network(data: Data, task: Task, options: dict, seed: int):
 def main() -> None:
     """Print a table."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("series", nargs="*", default=list(TASKS), choices=list(TASKS))
+    parser.add_argument("series", nargs="*", default=list(TASKS), help=" or ".join(TASKS))
     parser.add_argument("--seeds", nargs="+", type=int, default=[0])
     parser.add_argument("--dev", action="store_true", help="measure dev only")
     parser.add_argument("--set", nargs="*", default=[], metavar="NAME=VALUE", dest="overrides")
     arguments = parser.parse_args()
+    if unknown := set(arguments.series) - set(TASKS):
+        parser.error(f"no such series: {', '.join(unknown)}")
     overrides = parse_settings(arguments.overrides)
     parts = ("dev",) if arguments.dev else ("dev", "test")
     print(f"{datetime.date.today()}  seeds {arguments.seeds}  {overrides or ''}")
@@ -168,15 +171,16 @@ def main() -> None:
             began = time.perf_counter()
             if told == "Seq2Seq":
                 forecasters = [network(data, task, options, seed) for seed in arguments.seeds]
+            elif told == "ETS":
+                forecasters = [ets(data, task)]
             else:
-                function = {"seasonal naive": seasonal_naive, "naive": naive, "ETS": ets}[told]
-                forecasters = [partial(function, data, task)]
+                forecasters = [partial(naive if told == "naive" else seasonal_naive, data, task)]
             row = []
             for part in parts:
                 at = origins(data, part, least)
-                row.append(np.mean([mase(data, task, at, forecast(at)) for forecast in forecasters]))
+                row.append([mase(data, task, at, forecast(at)) for forecast in forecasters])
             print(json.dumps({"series": name, "model": told, "mase": row}), file=sys.stderr, flush=True)
-            cells = " | ".join(f"{value:.3f}" for value in row) + (" | " if len(row) == 1 else "")
+            cells = " | ".join(mean_and_deviation(values) for values in row) + (" | " if len(row) == 1 else "")
             print(f"| {name} | {told} | {cells} | {time.perf_counter() - began:.0f} |", flush=True)
 
 

@@ -11,8 +11,8 @@ within a round. See ``peers/keras_pair.py`` and ``peers/torch_pair.py`` for what
 
 Training: ``--pairs`` of the train part, a fresh fit each turn, of which the first epoch (tracing, memory) is not
 counted; target tokens a second, ends among them. seqkit also averages its weights. Decoding: beams of 5 over
-``--sentences`` of the dev part, lists of tokens in and out, of at most 60 tokens; Keras' loop, whose cost is the same
-for each sentence, over ``--keras-sentences``.
+``--sentences`` of the dev part, 128 of like length together, lists of tokens in and out, of at most 60 tokens; Keras'
+loop, whose cost is the same for each sentence, over ``--keras-sentences``.
 """
 
 from __future__ import annotations
@@ -117,17 +117,12 @@ class PairContender:
     def __init__(self, key: str, threads: int, pairs: int, *, units: int, sentences: int):
         # Here and not above, so that no library counts its threads before the worker has set them.
         import numpy as np
-        import tensorflow as tf
 
-        from benchmarks.peers.pair_base import frequent
+        from benchmarks.peers.pair_base import frequent, words
         from seqkit.datasets import load_pairs
-        from seqkit.text.segmentation import Segmenter
 
-        sides, segmenter = [], Segmenter("words")
         dev = load_pairs("tatoeba_fra_eng", "dev")[0]
-        for texts in load_pairs("tatoeba_fra_eng", "train"):
-            rows = [[token.decode() for token in row] for row in segmenter.cut(tf.constant(texts)).to_list()]
-            sides.append(frequent(rows, VOCABULARY - 3))
+        sides = [frequent(words(texts), VOCABULARY - 3) for texts in load_pairs("tatoeba_fra_eng", "train")]
         chosen = np.random.default_rng(0).permutation(len(sides[0]))[:pairs]
         # Every word stands in some pair, so that all have a vocabulary of the same size.
         self.X, self.y = ([side[i] for i in chosen] for side in sides)
@@ -137,7 +132,7 @@ class PairContender:
         more = abs(len(self.X) - len(self.y))
         shorter = self.X if len(self.X) < len(self.y) else self.y
         shorter.extend([shorter[0]] * more)
-        rows = [[token.decode() for token in row] for row in segmenter.cut(tf.constant(dev)).to_list()]
+        rows = words(dev)
         self.asked = [rows[i] for i in np.random.default_rng(1).permutation(len(rows))[:sentences]]
         self.told = sum(len(row) + 1 for row in self.y)
         self.make = partial(import_peer(PAIR_PEERS[key]), units=units, batch_size=BATCH)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from abc import ABC, abstractmethod
 from collections import Counter
 from collections.abc import Iterator, Sequence
@@ -12,6 +13,7 @@ from benchmarks.peers.base import OnEpoch
 
 Tokens = Sequence[Sequence[str]]
 UNKNOWN_WORD = "<rare>"
+DECODED = 128  # sentences that are decoded together
 
 
 class PairPeer(ABC):
@@ -26,7 +28,7 @@ class PairPeer(ABC):
     units : int
         Of the LSTMs.
     batch_size : int
-        Pairs of a step, and sentences that are decoded together.
+        Pairs of a step.
     learning_rate : float
         Of Adam.
     random_state : int
@@ -83,6 +85,11 @@ def padded(rows: Sequence[np.ndarray], before: int | None = None, after: int | N
         row = [*([] if before is None else [before]), *row, *([] if after is None else [after])]
         to[: len(row)] = row
     return out
+
+
+def words(texts: Sequence[str]) -> list[list[str]]:
+    """Cut texts into words and signs."""
+    return [re.findall(r"\w+|[^\w\s]", text) for text in texts]
 
 
 def frequent(rows: Tokens, count: int) -> list[list[str]]:

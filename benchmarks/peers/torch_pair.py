@@ -2,7 +2,7 @@
 
 Packed bidirectional ``nn.LSTM``; teacher forcing with one ``nn.LSTM`` over all steps, attention by two batched
 products, cross-entropy over real tokens only, gradients clipped at norm 1, fused Adam, batches of like length. Beam
-search is batched too: all hypotheses of 64 sentences of like length step together, states are gathered by their
+search is batched too: all hypotheses of 128 sentences of like length step together, states are gathered by their
 parents, and the loop ends when every sentence has its best one.
 """
 
@@ -16,7 +16,7 @@ from torch import nn
 from torch.nn.utils.rnn import pack_padded_sequence, pad_packed_sequence
 
 from benchmarks.peers.base import OnEpoch
-from benchmarks.peers.pair_base import PairPeer, Tokens, batches, padded
+from benchmarks.peers.pair_base import DECODED, PairPeer, Tokens, batches, padded
 
 
 class _Network(nn.Module):
@@ -96,8 +96,8 @@ class TorchPair(PairPeer):
         ids = self.ids(X, 0)
         order = sorted(range(len(ids)), key=lambda i: -len(ids[i]))
         found: list = [None] * len(ids)
-        for first in range(0, len(order), self.batch_size):
-            rows = order[first : first + self.batch_size]
+        for first in range(0, len(order), DECODED):
+            rows = order[first : first + DECODED]
             for i, best in zip(rows, self._search([ids[i] for i in rows], width, longest), strict=True):
                 found[i] = [self.words[1][t] for t in best]
         return found

@@ -248,3 +248,23 @@ def test_what_it_cannot_be(options, message):
 def test_both_sides_are_needed():
     with pytest.raises(DataError, match="must be a dict with 'targets' too"):
         build()({"words": SOURCES})
+
+
+@pytest.mark.parametrize(
+    "kwargs", [{"input_feeding": True}, {"targets": "vectors", "target_size": 3}, {"attend": "additive"}], ids=str
+)
+def test_half_precision(kwargs):
+    rng = np.random.default_rng(0)
+    model = build_encoder_decoder(**{"vocabulary_size": 9, "target_size": 7, "units": 6, "seed": 0, **kwargs},
+                                  dtype="mixed_bfloat16")  # fmt: skip
+    vectors = kwargs.get("targets") == "vectors"
+    targets = rng.normal(1000, 1, (4, 3, 3)) if vectors else rng.integers(1, 7, (4, 3))
+    inputs = {"words": rng.integers(1, 9, (4, 5)), "targets": targets}
+    if vectors:
+        model.standardize_targets(np.full(3, 1000.7), np.ones(3))
+    model.compile("sgd")
+    model.fit(inputs, targets, verbose=0)
+    answer = model(inputs)
+    assert answer.dtype == "float32" and answer.shape == (4, 3, 3 if vectors else 7)
+    if vectors:  # the mean is not rounded to eight bits, which would be 1000 or 1004
+        assert 990 < answer.numpy().mean() < 1010 and model.target_mean.numpy()[0] == np.float32(1000.7)
