@@ -12,7 +12,7 @@ from seqkit.errors import DataError, require
 from seqkit.io.lines import write_bytes
 
 if TYPE_CHECKING:
-    from seqkit.estimators.written import Alignment
+    from seqkit.estimators.translating import Alignment
 
 _SHADES = " ░▒▓█"
 _END = "<EOS>"
@@ -29,7 +29,7 @@ def format_alignment(alignment: Alignment) -> str:
 
     Parameters
     ----------
-    alignment : seqkit.estimators.written.Alignment
+    alignment : seqkit.estimators.translating.Alignment
         From `seqkit.Seq2Seq.attention`.
     """
     source, target, weights = _checked(alignment)
@@ -46,7 +46,7 @@ def draw_alignment(alignment: Alignment, path: str | os.PathLike, title: str | N
 
     Parameters
     ----------
-    alignment : seqkit.estimators.written.Alignment
+    alignment : seqkit.estimators.translating.Alignment
         From `seqkit.Seq2Seq.attention`.
     path : str or path
         Where to write, such as ``"alignment.png"``.

@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 
 from seqkit.errors import DataError
-from seqkit.estimators.written import Alignment
+from seqkit.estimators.translating import Alignment
 from seqkit.inspection import draw_alignment, format_alignment
 
 EXAMPLE = Alignment(["le", "chat", "$"], ["the", "cat"], np.array([[1, 0, 0], [0.2, 0.55, 0.25], [0, 0.1, 0.9]]))
