@@ -34,7 +34,7 @@ import numpy as np
 if __package__ in (None, ""):  # run as a file: make `benchmarks` and an uninstalled `seqkit` importable
     sys.path[0] = str(Path(__file__).resolve().parents[1])
 
-from benchmarks.text_quality import mean_and_deviation, parse_settings
+from benchmarks.text_quality import parse_settings
 from seqkit import Seq2Seq
 from seqkit.datasets import load_series
 
@@ -148,6 +148,11 @@ def network(data: Data, task: Task, options: dict, seed: int):
     return lambda at: model.predict(windows(data, at, task.window)[0]) + data.values[at - 1][:, None]
 
 
+def told_values(values: list[float]) -> str:
+    """Tell a mean, and the deviation of several values."""
+    return f"{np.mean(values):.3f}" + (f" ± {np.std(values, ddof=1):.3f}" if len(values) > 1 else "")
+
+
 def main() -> None:
     """Print a table."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
@@ -180,7 +185,7 @@ def main() -> None:
                 at = origins(data, part, least)
                 row.append([mase(data, task, at, forecast(at)) for forecast in forecasters])
             print(json.dumps({"series": name, "model": told, "mase": row}), file=sys.stderr, flush=True)
-            cells = " | ".join(mean_and_deviation(values) for values in row) + (" | " if len(row) == 1 else "")
+            cells = " | ".join(told_values(values) for values in row) + (" | " if len(row) == 1 else "")
             print(f"| {name} | {told} | {cells} | {time.perf_counter() - began:.0f} |", flush=True)
 
 
