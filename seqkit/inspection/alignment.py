@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import os
+import warnings
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -70,7 +71,9 @@ def draw_alignment(alignment: Alignment, path: str | os.PathLike, title: str | N
     if title is not None:
         axes.set_title(title, parse_math=False)
     stream = io.BytesIO()
-    figure.savefig(stream, format="png", dpi=_DOTS)
+    with warnings.catch_warnings():  # of signs that no font has, and of names that leave no room
+        warnings.simplefilter("ignore", UserWarning)
+        figure.savefig(stream, format="png", dpi=_DOTS)
     write_bytes(path, stream.getvalue())
 
 

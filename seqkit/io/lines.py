@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import gzip
 import io
 import os
@@ -180,6 +181,8 @@ def _is_special(path: Path) -> bool:
 @contextmanager
 def _replacing(path: Path) -> Iterator[Path]:
     """A temporary name beside `path`, renamed to it unless an exception comes."""
+    if not path.parent.is_dir():
+        raise FileNotFoundError(errno.ENOENT, "No such folder", str(path.parent))
     temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
     try:
         yield temporary

@@ -6,7 +6,7 @@ import threading
 
 import pytest
 
-from seqkit.io import write_bytes
+from seqkit.io import write_bytes, write_whole
 
 
 def test_bytes_are_written_as_they_are(tmp_path):
@@ -48,3 +48,9 @@ def test_pipes_and_standard_output_are_written_directly(tmp_path, capfdbinary):
     writer.join(5)
     write_bytes("-", b"\xff\x00")
     assert capfdbinary.readouterr().out == b"\xff\x00"
+
+
+def test_a_missing_folder_is_named(tmp_path):
+    for write in (lambda path: write_bytes(path, b"x"), lambda path: write_whole(path).__enter__()):
+        with pytest.raises(FileNotFoundError, match=r"No such folder: '.*none'$"):
+            write(tmp_path / "none" / "file")
