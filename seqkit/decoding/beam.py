@@ -90,8 +90,8 @@ def search(
     sequences that is exhaustive.
 
     Args:
-        step: ``(ids [some · width], states [some · width, size], some) -> (scores [some · width, ids], states)`` for
-            some of the rows, int32 numbers; and where ``places`` are given, what was looked at [some, width, places].
+        step: ``(ids [some · n], states [some · n, size], some) -> (scores [some · n, ids], states)`` for n sequences of
+            some of the rows, int32 numbers; and where ``places`` are given, what was looked at [some, n, places].
         ids: int32 [rows]: the last id before what is to be written.
         states: Tensor [rows, size]: the states before that id is read.
         limits: int32 [rows]: most ids to write; a sequence that is still without an end then counts as it is.
@@ -124,16 +124,17 @@ def search(
         return (t < longest) & tf.reduce_any(alive)
 
     def body(t, some, ids, states, alive, totals, seen, pool, written, parents_of, looked):
+        count = tf.shape(ids)[1]  # of sequences of each row: one at first, ``width`` then
+
         def of_all(values):
-            return tf.scatter_nd(some[:, None], values, [rows, values.shape[1], *tf.unstack(tf.shape(values)[2:])])
+            return tf.scatter_nd(some[:, None], values, tf.concat([[rows], tf.shape(values)[1:]], 0))
 
         answer = step(tf.reshape(tf.gather(ids, some), [-1]), states, some)
         logits, after = answer[:2]
         if places is not None:
-            looked = looked.write(t, of_all(tf.ensure_shape(tf.argmax(answer[2], -1, tf.int32), [None, width])))
+            looked = looked.write(t, of_all(tf.argmax(answer[2], -1, tf.int32)))
         if covers:
-            # A batch may be padded beyond its longest row.
-            seen += of_all(tf.ensure_shape(answer[2], [None, width, None])[..., : tf.shape(seen)[2]])
+            seen += of_all(answer[2][..., : tf.shape(seen)[2]])  # a batch may be padded beyond its longest row
         # Of each sequence its own best continuations first: that is one look at all scores, and the rest is small.
         each = min(2 * width + len(banned), logits.shape[-1])
         gains, best = _largest(logits, each)
@@ -141,15 +142,17 @@ def search(
         norm = highest + tf.math.log(tf.reduce_sum(tf.exp(logits - highest), -1, keepdims=True))
         for number in banned:
             gains = tf.where(best == number, _NEVER, gains)
-        best = tf.where(
-            gains > _NEVER / 2, best, end
-        )  # where there are too few ids, those of the scorer's padding come
+        best = tf.where(gains > _NEVER / 2, best, end)  # too few ids: those of the scorer's padding come
         gains = tf.reshape(tf.gather(totals, some), [-1, 1]) + gains - norm
-        gains, order = tf.math.top_k(tf.reshape(gains, [-1, width * each]), min(2 * width, width * each))
-        best = tf.gather(tf.reshape(best, [-1, width * each]), order, batch_dims=1)
-        totals, parents, ids = map(of_all, (gains, order // each, best))
+        gains, best = (tf.reshape(values, [-1, count * each]) for values in (gains, best))
+        if each < 2 * width:  # there may be too few continuations
+            gains = tf.pad(gains, [[0, 0], [0, 2 * width]], constant_values=_NEVER)
+            best = tf.pad(best, [[0, 0], [0, 2 * width]], constant_values=end)
+        gains, order = tf.math.top_k(gains, 2 * width)
+        best = tf.gather(best, order, batch_dims=1)
+        totals, parents, ids = map(of_all, (gains, tf.minimum(order // each, count - 1), best))
         ended = ids == end
-        ends = alive[:, None] & ended & (tf.range(ids.shape[1]) < width) & (totals > _NEVER / 2)
+        ends = alive[:, None] & ended & (tf.range(2 * width) < width) & (totals > _NEVER / 2)
         of_parents = tf.gather(seen, parents, batch_dims=1) if covers else None
         pool = pool.join(complete(ends, totals, t, parents, of_parents))
         # The best that have not ended, in their order.
@@ -164,25 +167,29 @@ def search(
         written, parents_of = written.write(t, ids), parents_of.write(t, parents)
         kept_on = _living(tf.gather(alive, some), rows)
         some = tf.gather(some, kept_on)
-        states = tf.gather(after, tf.reshape(kept_on[:, None] * width + tf.gather(parents, some), [-1]))
+        states = tf.gather(after, tf.reshape(kept_on[:, None] * count + tf.gather(parents, some), [-1]))
         return t + 1, some, ids, states, alive, totals, seen, pool, written, parents_of, looked
 
-    totals = tf.tile(tf.where(tf.range(width) == 0, 0.0, _NEVER)[None], [rows, 1])  # at first all are one and the same
     nothing = tf.zeros([rows, kept], tf.int32)
     at_once = (limits <= 0)[:, None] & (tf.range(kept) == 0)
     pool = _Pool(tf.where(at_once, 0.0, _NEVER), tf.where(at_once, 0.0, _NEVER), nothing, nothing)
-    seen = tf.zeros([rows, width, tf.reduce_max(tf.pad(places, [[0, 1]], constant_values=1)) if covers else 0])
+    seen = tf.zeros([rows, 1, tf.reduce_max(tf.pad(places, [[0, 1]], constant_values=1)) if covers else 0])
     arrays = [
-        tf.TensorArray(tf.int32, 0, dynamic_size=True, clear_after_read=False, element_shape=[None, width])
+        tf.TensorArray(tf.int32, 0, True, clear_after_read=False, infer_shape=False, element_shape=[None, None])
         for _ in range(3)
     ]
     alive = limits > 0
-    # How many rows there are changes in the loop, which is thus not to rely on a number that is known before.
-    some = tf.compat.v1.placeholder_with_default(_living(alive, rows), [None])
-    states = tf.repeat(tf.gather(states, some), width, 0)
-    begin = (0, some, tf.repeat(ids[:, None], width, 1), states, alive, totals, seen, pool, *arrays)
+    some = _changing(_living(alive, rows), None)
+    states = _changing(tf.gather(states, some), None, states.shape[1])
+    ids, totals, seen = _changing(ids[:, None], None, None), tf.zeros([rows, 1]), _changing(seen, None, None, None)
+    begin = (0, some, ids, states, alive, _changing(totals, None, None), seen, pool, *arrays)
     t, *_, pool, written, parents_of, looked = tf.while_loop(goes_on, body, begin)
     return Found(*_trace(pool, t, written, parents_of, looked if places is not None else None, kept))
+
+
+def _changing(values, *shape):
+    """Say to a loop no more of the shape of what it is given than this: the rest changes in it."""
+    return tf.compat.v1.placeholder_with_default(values, shape)
 
 
 def _living(alive, rows):
