@@ -81,7 +81,9 @@ EXAMPLES: dict[tuple[str, str], Example] = {
         {**_PLAIN, "word_dim": 3, "cell": "gru", "attend": "additive", "beam_width": 1}, _SENTENCES, _TAGS
     ),
     ("Seq2Seq", "vectors"): Example(
-        {**_PLAIN, "cell": "elman", "attend": None, "halting": "length"}, _FRAMES, [f[::-1, :2] for f in _FRAMES]
+        {**_PLAIN, "cell": "elman", "attend": None, "halting": "length"},
+        _FRAMES,
+        [f[::-1, :2] if len(f) else [[0, 1]] for f in _FRAMES],
     ),
 }  # fmt: skip
 CLASSES = dict(all_estimators())
