@@ -40,12 +40,14 @@ class KerasPair(PairPeer):
     def _build(self) -> None:
         units = self.units
         source, target = keras.Input([None], dtype="int32"), keras.Input([None], dtype="int32")
-        read = layers.Embedding(len(self.words[0]), units, mask_zero=True)(source)
+        # As wide as PyTorch's: from Keras' narrow ones a short training learns next to nothing, and writes nothing.
+        wide = keras.initializers.RandomNormal(stddev=1.0)
+        read = layers.Embedding(len(self.words[0]), units, wide, mask_zero=True)(source)
         lstm = layers.LSTM(units, return_sequences=True, return_state=True)
         memory, *states = layers.Bidirectional(lstm)(read)
         h, c = (layers.Dense(units, "tanh", use_bias=False)(layers.Concatenate()([states[0], states[2]])) for _ in "hc")
         keys = layers.Dense(units, use_bias=False)(memory)
-        embed = layers.Embedding(len(self.words[1]), units, mask_zero=True)
+        embed = layers.Embedding(len(self.words[1]), units, wide, mask_zero=True)
         decoder = layers.LSTM(units, return_sequences=True, return_state=True)
         attention, join = layers.Attention(), layers.Dense(units, "tanh", use_bias=False)
         output = layers.Dense(len(self.words[1]))
