@@ -9,7 +9,7 @@ import tensorflow as tf
 
 _NEVER = -1e30
 _NOTHING = 1e-9
-_PARTS = 8  # rows that are done are left out of a step in eighths: few shapes, for each of which kernels are prepared
+_PARTS = 16  # what is done is left out of a step by sixteenths: few shapes, for each of which kernels are prepared
 #: Scores of ids whose number is a multiple of this are looked through a block at a time.
 BLOCK = 32
 _BLOCKS = 16  # fewer are not worth it
@@ -77,6 +77,7 @@ def search(
     width: int,
     *,
     kept: int | None = None,
+    score: Callable = tf.identity,
     end: int = 0,
     banned: Sequence[int] = (),
     penalties: Penalties | None = None,
@@ -85,18 +86,20 @@ def search(
     """Find the sequences that score best.
 
     At each step the ``2 width`` best continuations are looked at. Those among the first ``width`` that have ended leave
-    the beam for the pool of complete sequences; the best others go on. A row is done when none of them can come to
-    score as well as the ``kept`` best complete ones, and is stepped no more. With as many candidates as there are
-    sequences that is exhaustive.
+    the beam for the pool of complete sequences; the best others go on. One that cannot come to score as well as the
+    ``kept`` best complete ones is continued no more, and a row that has no other is done. With as many candidates as
+    there are sequences that is exhaustive.
 
     Args:
-        step: ``(ids [some · n], states [some · n, size], some) -> (scores [some · n, ids], states)`` for n sequences of
-            some of the rows, int32 numbers; and where ``places`` are given, what was looked at [some, n, places].
+        step: ``(ids [some · n], states [some · n, size], some) -> (outputs [some · n, dim], states)`` for n sequences
+            of some rows, int32 numbers; and where ``places`` are given, what was looked at [some, n, places].
         ids: int32 [rows]: the last id before what is to be written.
         states: Tensor [rows, size]: the states before that id is read.
         limits: int32 [rows]: most ids to write; a sequence that is still without an end then counts as it is.
         width: Sequences that go on at each step, for each row.
         kept: Sequences to return, at most ``width``; None: all.
+        score: From outputs of some sequences, [sequences, dim], to scores of all ids, [sequences, ids]. With a large
+            vocabulary most of the work, so it is spared those that are continued no more.
         end: The id that ends a row; it is not among what was written, yet counts in its probability.
         banned: Ids that are never chosen.
         penalties: How sequences of differing lengths are compared; None: by probability alone.
@@ -112,16 +115,28 @@ def search(
     slots = tf.tile(tf.range(width)[None], [rows, 1])
     most = penalties.divisor(limits)
 
-    def score(totals, lengths, seen):
+    def worth(totals, lengths, seen):
         found = totals / penalties.divisor(lengths)
         return found + penalties.of_coverage(seen, places) if covers else found
 
     def complete(which, totals, lengths, slots, seen):
         lengths = tf.broadcast_to(lengths, tf.shape(totals))
-        return _Pool(tf.where(which, score(totals, lengths, seen), _NEVER), totals, lengths, slots)
+        return _Pool(tf.where(which, worth(totals, lengths, seen), _NEVER), totals, lengths, slots)
 
     def goes_on(t, _some, _ids, _states, alive, *_):
         return (t < longest) & tf.reduce_any(alive)
+
+    def continuations(outputs):
+        """Return of each sequence the best ids, and what they add to its log-probability."""
+        scores = score(outputs)
+        each = min(2 * width + len(banned), scores.shape[-1])
+        gains, best = _largest(scores, each)
+        # log Σ exp(z) = max z - log max p
+        norm = gains[:, :1] - tf.math.log(tf.gather(tf.nn.softmax(scores), best[:, :1], batch_dims=1))
+        for number in banned:
+            gains = tf.where(best == number, _NEVER, gains)
+        best = tf.where(gains > _NEVER / 2, best, end)  # too few ids: those of the scorer's padding come
+        return gains - norm, best
 
     def body(t, some, ids, states, alive, totals, seen, pool, written, parents_of, looked):
         count = tf.shape(ids)[1]  # of sequences of each row: one at first, ``width`` then
@@ -130,20 +145,20 @@ def search(
             return tf.scatter_nd(some[:, None], values, tf.concat([[rows], tf.shape(values)[1:]], 0))
 
         answer = step(tf.reshape(tf.gather(ids, some), [-1]), states, some)
-        logits, after = answer[:2]
+        outputs, after = answer[:2]
         if places is not None:
             looked = looked.write(t, of_all(tf.argmax(answer[2], -1, tf.int32)))
         if covers:
             seen += of_all(answer[2][..., : tf.shape(seen)[2]])  # a batch may be padded beyond its longest row
         # Of each sequence its own best continuations first: that is one look at all scores, and the rest is small.
-        each = min(2 * width + len(banned), logits.shape[-1])
-        gains, best = _largest(logits, each)
-        highest = gains[:, :1]
-        norm = highest + tf.math.log(tf.reduce_sum(tf.exp(logits - highest), -1, keepdims=True))
-        for number in banned:
-            gains = tf.where(best == number, _NEVER, gains)
-        best = tf.where(gains > _NEVER / 2, best, end)  # too few ids: those of the scorer's padding come
-        gains = tf.reshape(tf.gather(totals, some), [-1, 1]) + gains - norm
+        which = _living(tf.reshape(tf.gather(alive, some), [-1]), rows * count)
+        found = continuations(tf.gather(outputs, which))
+        each, sequences = found[0].shape[1], tf.shape(outputs)[0]
+        gains, best = (
+            tf.tensor_scatter_nd_update(tf.fill([sequences, each], nothing), which[:, None], values)
+            for nothing, values in zip((_NEVER, end), found, strict=True)
+        )
+        gains += tf.reshape(tf.gather(totals, some), [-1, 1])
         gains, best = (tf.reshape(values, [-1, count * each]) for values in (gains, best))
         if each < 2 * width:  # there may be too few continuations
             gains = tf.pad(gains, [[0, 0], [0, 2 * width]], constant_values=_NEVER)
@@ -152,7 +167,7 @@ def search(
         best = tf.gather(best, order, batch_dims=1)
         totals, parents, ids = map(of_all, (gains, tf.minimum(order // each, count - 1), best))
         ended = ids == end
-        ends = alive[:, None] & ended & (tf.range(2 * width) < width) & (totals > _NEVER / 2)
+        ends = alive[:, :1] & ended & (tf.range(2 * width) < width) & (totals > _NEVER / 2)
         of_parents = tf.gather(seen, parents, batch_dims=1) if covers else None
         pool = pool.join(complete(ends, totals, t, parents, of_parents))
         # The best that have not ended, in their order.
@@ -160,12 +175,14 @@ def search(
         ids, parents = tf.gather(ids, order, batch_dims=1), tf.gather(parents, order, batch_dims=1)
         if covers:
             seen = tf.gather(seen, parents, batch_dims=1)
-        full = (alive & (t + 1 >= limits))[:, None] & (totals > _NEVER / 2)
+        full = alive[:, :1] & (t + 1 >= limits)[:, None] & (totals > _NEVER / 2)
         pool = pool.join(complete(full, totals, t + 1, slots, seen))
-        # Probabilities only fall, and coverage takes nothing off the best case.
-        alive &= (t + 1 < limits) & (totals[:, 0] > _NEVER / 2) & (totals[:, 0] / most > pool.scores[:, kept - 1])
+        # Probabilities only fall, and coverage takes nothing off the best case. The best comes first: a row is alive
+        # as long as its first sequence is.
+        wins = (totals > _NEVER / 2) & (totals / most[:, None] > pool.scores[:, kept - 1 :])
+        alive = alive[:, :1] & (t + 1 < limits)[:, None] & wins
         written, parents_of = written.write(t, ids), parents_of.write(t, parents)
-        kept_on = _living(tf.gather(alive, some), rows)
+        kept_on = _living(tf.gather(alive[:, 0], some), rows)
         some = tf.gather(some, kept_on)
         states = tf.gather(after, tf.reshape(kept_on[:, None] * count + tf.gather(parents, some), [-1]))
         return t + 1, some, ids, states, alive, totals, seen, pool, written, parents_of, looked
@@ -178,11 +195,11 @@ def search(
         tf.TensorArray(tf.int32, 0, True, clear_after_read=False, infer_shape=False, element_shape=[None, None])
         for _ in range(3)
     ]
-    alive = limits > 0
-    some = _changing(_living(alive, rows), None)
+    alive = limits[:, None] > 0
+    some = _changing(_living(alive[:, 0], rows), None)
     states = _changing(tf.gather(states, some), None, states.shape[1])
     ids, totals, seen = _changing(ids[:, None], None, None), tf.zeros([rows, 1]), _changing(seen, None, None, None)
-    begin = (0, some, ids, states, alive, _changing(totals, None, None), seen, pool, *arrays)
+    begin = (0, some, ids, states, _changing(alive, None, None), _changing(totals, None, None), seen, pool, *arrays)
     t, *_, pool, written, parents_of, looked = tf.while_loop(goes_on, body, begin)
     return Found(*_trace(pool, t, written, parents_of, looked if places is not None else None, kept))
 
@@ -192,9 +209,9 @@ def _changing(values, *shape):
     return tf.compat.v1.placeholder_with_default(values, shape)
 
 
-def _living(alive, rows):
-    """Return where ``alive`` is true, and a few places where it is not, int32; ``rows`` is the size of the batch."""
-    part = tf.maximum(rows // _PARTS, 1)
+def _living(alive, whole):
+    """Return where ``alive`` is true, and a few places where it is not, int32; ``whole``: its size at first."""
+    part = tf.maximum(whole // _PARTS, 1)
     count = (tf.math.count_nonzero(alive, dtype=tf.int32) + part - 1) // part * part
     return tf.math.top_k(tf.cast(alive, tf.int32), tf.minimum(count, tf.size(alive))).indices
 

@@ -42,19 +42,14 @@ class Translator:
     def search(self, start: Start, limits, width: int, kept: int, penalties: Penalties) -> Found:
         """Return the best sequences of ids; see `seqkit.decoding.beam.search`."""
         looks = start.memory is not None
-        advance, score = self.decoder.stepper(start.context, start.memory, weights=looks), self.decoder.scorer(BLOCK)
-
-        def step(ids, states, rows):
-            outputs, *others = advance(ids, states, rows)
-            return score(outputs), *others
-
         return search(
-            step,
+            self.decoder.stepper(start.context, start.memory, weights=looks),
             tf.zeros_like(limits),
             start.states,
             limits,
             width,
             kept=kept,
+            score=self.decoder.scorer(BLOCK),
             banned=self.banned,
             penalties=penalties,
             places=start.memory.lengths if looks else None,

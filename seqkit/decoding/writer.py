@@ -34,11 +34,11 @@ class Writer:
         # The unknown token stands for many; it is no text.
         self.banned = None if model.config["keys"] else tf.one_hot(UNKNOWN, model.config["vocabulary_size"], -1e30, 0.0)
 
-    def _step(self, advance, multiple: int = 1):
-        score = self.model.scorer(multiple)
+    def _step(self, advance):
+        score = self.model.scorer()
 
-        def step(items, states, rows=None):
-            outputs, states = advance(items, states, rows)
+        def step(items, states):
+            outputs, states = advance(items, states)
             return score(outputs), states
 
         return step
@@ -92,7 +92,7 @@ class Writer:
         """Return the most probable continuation of up to ``limits`` [rows] ids, [rows, 1, …]."""
         advance = self.model.stepper(context)
         begun = self.begin(prompts, lengths, context, advance)
-        return search(self._step(advance, BLOCK), *begun, limits, width, kept=1, banned=(UNKNOWN,))
+        return search(advance, *begun, limits, width, kept=1, score=self.model.scorer(BLOCK), banned=(UNKNOWN,))
 
 
 def writer_function(model, name: str | tuple[str, int]) -> Callable:

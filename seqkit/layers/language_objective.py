@@ -82,7 +82,7 @@ class LanguageObjective(keras.layers.Layer):
         """
 
         def loss(hidden, output, target):
-            return cross_entropy(hidden, output.kernel, output.bias, target)
+            return cross_entropy(hidden, tf.transpose(output.kernel), output.bias, target)
 
         return self._sum(loss, states, words, lengths, ends)
 

@@ -15,7 +15,7 @@ from seqkit.layers.dropout import SequenceDropout
 from seqkit.layers.frame_heads import BernoulliHead, LinearHead, NadeHead, draw_keys
 from seqkit.layers.length_head import LengthHead
 from seqkit.layers.recurrent import Recurrent, RecurrentStack, turned
-from seqkit.layers.softmax import sampled_cross_entropy
+from seqkit.layers.softmax import cross_entropy, sampled_cross_entropy
 from seqkit.models.own_loss import OwnLossModel, check_choice, is_integer
 
 _LEAST_PROBABILITY = 1e-30  # whose logarithm float32 still has
@@ -348,10 +348,12 @@ class NextStep(OwnLossModel):
             return self.head.losses(outputs, targets)
         if self.config["keys"]:
             return tf.reduce_sum(tf.nn.sigmoid_cross_entropy_with_logits(targets, self.logits(outputs)), -1)
-        if sample is None or self.top:
+        if self.top:
             return tf.nn.sparse_softmax_cross_entropy_with_logits(targets, self.logits(outputs))
         if self.projection is not None:
             outputs = product(outputs, tf.cast(self.projection, outputs.dtype))
+        if sample is None:
+            return cross_entropy(outputs, self.rows, self.output_bias, targets)
         return sampled_cross_entropy(outputs, self.rows, self.output_bias, targets, *sample)
 
     def draw(self, outputs, chances, temperature):
