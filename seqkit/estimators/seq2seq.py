@@ -94,6 +94,9 @@ class Seq2Seq(TranslatingMixin, SequenceEstimator):
         A Keras name, configuration, or optimizer (which is copied).
     learning_rate : float, default=0.002
         Step size, for an optimizer given by name.
+    learning_rate_decay : {"cosine"} or None, default=None
+        "cosine": the step size falls to 0 by the end of the last of all ``epochs`` (Loshchilov & Hutter 2017, eq. 5):
+        choose as many as there is time for; long trainings gain much from it. None: it stays as it is.
     gradient_clip : float or None, default=1.0
         Largest norm of all gradients together.
     batch_size : int or "auto", default="auto"
@@ -166,6 +169,7 @@ class Seq2Seq(TranslatingMixin, SequenceEstimator):
         "coverage_penalty": [Interval(Real, 0, None, closed="left")],
         "unk_replace": ["boolean"],
         **TRAINING_CONSTRAINTS,
+        "learning_rate_decay": [StrOptions({"cosine"}), None],
         "batch_size": [Interval(Integral, 1, None, closed="left"), StrOptions({"auto"})],
     }
     _builder = "build_encoder_decoder"
@@ -213,6 +217,7 @@ class Seq2Seq(TranslatingMixin, SequenceEstimator):
         unk_replace=True,
         optimizer="adam",
         learning_rate=0.002,
+        learning_rate_decay=None,
         gradient_clip=1.0,
         batch_size="auto",
         epochs=30,
@@ -253,6 +258,7 @@ class Seq2Seq(TranslatingMixin, SequenceEstimator):
         self.unk_replace = unk_replace
         self.optimizer = optimizer
         self.learning_rate = learning_rate
+        self.learning_rate_decay = learning_rate_decay
         self.gradient_clip = gradient_clip
         self.batch_size = batch_size
         self.epochs = epochs

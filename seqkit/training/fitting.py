@@ -15,7 +15,7 @@ from seqkit.training.batching import shuffled_batches
 from seqkit.training.checkpoint import Checkpoint, fingerprint
 from seqkit.training.held_out import HeldOut
 from seqkit.training.loop import TrainingLoop
-from seqkit.training.optimizer import apply_gradients, make_optimizer
+from seqkit.training.optimizer import apply_gradients, cosine_decay, make_optimizer
 from seqkit.training.token_batches import embed_rows, pad_flat, signature
 
 _ROWS = tf.TensorSpec([None], tf.int32)
@@ -152,6 +152,7 @@ def run_training(
         else None,
         seed=estimator._seed,
         checkpoint=checkpoint,
+        decay=cosine_decay(optimizer) if getattr(estimator, "learning_rate_decay", None) and not partial else None,
     )
     history = loop.run()
     estimator.data_fingerprint_ = fingerprint(*data.fingerprint_parts(), targets["targets"])

@@ -46,6 +46,8 @@ class TrainingLoop:
         Seed of the order of batches.
     checkpoint : Checkpoint or None
         Where to keep the state after each epoch.
+    decay : callable or None
+        Told before each step how much of training is done, 0 to 1.
     progress : callable
         Makes a progress bar: ``progress(total, description)`` is a context with ``advance`` and ``update``.
     """
@@ -62,6 +64,7 @@ class TrainingLoop:
     average: WeightAverage | None = None
     seed: int = 0
     checkpoint: Checkpoint | None = None
+    decay: Callable[[float], None] | None = None
     history: dict = field(default_factory=dict)
 
     def run(self) -> dict[str, list[float]]:
@@ -88,7 +91,9 @@ class TrainingLoop:
         batches = self.batches(np.random.default_rng([self.seed, epoch]))
         losses = []
         with self.progress(len(batches), f"epoch {epoch + 1}/{self.epochs}") as bar:
-            for batch in batches:
+            for number, batch in enumerate(batches):
+                if self.decay:
+                    self.decay((epoch + number / len(batches)) / self.epochs)
                 losses.append(self.step(batch))
                 if self.average:
                     self.average.step()

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import math
+from collections.abc import Callable
+
 import keras
 import tensorflow as tf
 
@@ -124,6 +127,24 @@ def make_optimizer(
     if not isinstance(optimizer, keras.optimizers.Optimizer):
         raise ParameterError(f"optimizer={optimizer!r} must be a Keras name, configuration or optimizer.")
     return type(optimizer).from_config(optimizer.get_config())
+
+
+def cosine_decay(optimizer: keras.optimizers.Optimizer) -> Callable[[float], None]:
+    """Return what sets the step size, given how much of training is done, 0 to 1: ``first (1 + cos(π done)) / 2``.
+
+    Reference: I. Loshchilov and F. Hutter, "SGDR: stochastic gradient descent with warm restarts", ICLR 2017, eq. 5.
+    """
+    first = optimizer.get_config()["learning_rate"]
+    if isinstance(first, dict):
+        raise ParameterError(
+            "learning_rate_decay='cosine' goes with a learning rate that is a number; that of optimizer= has a "
+            "schedule. Set learning_rate_decay=None."
+        )
+
+    def decay(done: float) -> None:
+        optimizer.learning_rate = first * (1 + math.cos(math.pi * done)) / 2
+
+    return decay
 
 
 def _deserialize(config: dict, given: object) -> keras.optimizers.Optimizer:
