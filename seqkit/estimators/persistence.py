@@ -143,6 +143,10 @@ def _check_plain(model: dict) -> None:
             raise ValueError(f"model: {name} is {value!r:.80}, expected a plain value or a list of them")
 
 
+# What is said of a model's quality, from its history.
+_BEST = {"f1": max, "accuracy": max, "r2": max, "validation_loss": min}
+
+
 def manifest(estimator) -> dict:
     """Describe a fitted estimator: versions, data, metrics."""
     history = getattr(estimator, "history_", {})
@@ -158,7 +162,7 @@ def manifest(estimator) -> dict:
         "parameters": {name: _plain(name, value) for name, value in estimator._parameters_to_save().items()},
         "weights": int(sum(np.size(w) for w in estimator.model_.get_weights())),
         "epochs": len(history.get("loss", [])),
-        "metrics": {name: max(values) for name, values in history.items() if name in ("f1", "accuracy", "r2")},
+        "metrics": {name: best(history[name]) for name, best in _BEST.items() if name in history},
     }
 
 

@@ -7,7 +7,7 @@ from numbers import Integral, Real
 import numpy as np
 from sklearn.utils._param_validation import Interval, StrOptions
 
-from seqkit.errors import DataError
+from seqkit.errors import DataError, ParameterError
 from seqkit.estimators.sequence_estimator import READER_CONSTRAINTS, TRAINING_CONSTRAINTS, SequenceEstimator
 from seqkit.estimators.sequences import Sequences, as_list, check_sequences
 from seqkit.estimators.translating import TranslatingMixin
@@ -43,7 +43,9 @@ class Seq2Seq(TranslatingMixin, SequenceEstimator):
         Activation of the hidden state; any Keras name.
     attend : {"general", "additive", "dot", "local"} or None, default="general"
         How the decoder looks back: the scores of Luong et al. 2015 and of Bahdanau et al. 2015, see
-        `seqkit.layers.attention.Attention`. None: all that it knows of the source is the encoder's last state.
+        `seqkit.layers.attention.Attention`. In training "additive" holds an array of pairs, target items, source items
+        and units: of long sequences choose another, or a small ``batch_size``. None: all that it knows of the source is
+        the encoder's last state.
     input_feeding : bool, default=False
         Whether what was found at a step is part of the next input (Luong et al. 2015). Slower to train.
     context_as : {"auto", "state", "input", "both"}, default="auto"
@@ -417,6 +419,12 @@ class Seq2Seq(TranslatingMixin, SequenceEstimator):
         )
 
     def _model_options(self) -> dict:
+        if self.attend is None and self.coverage_penalty:
+            raise ParameterError(
+                f"coverage_penalty={self.coverage_penalty!r} counts what attention looked at; attend=None has none."
+            )
+        if self.target_kind_ == "vectors" and self.tied:
+            raise ParameterError("tied=True shares the vectors of target tokens; targets that are vectors have none.")
         auto = "both" if self.attend is None else "state"
         options = dict(
             attend=self.attend,

@@ -187,6 +187,10 @@ def test_targets_that_are_refused():
         Seq2Seq(**QUICK).fit([["a"], ["b"]], [np.ones((2, 3)), np.ones((0, 3))])
     with pytest.raises(ParameterError, match=r"attend='dot' .* encoder's is 48, the decoder's units=24"):
         Seq2Seq(attend="dot", **QUICK).fit([["a"], ["b"]], [["A"], ["B"]])
+    with pytest.raises(ParameterError, match=r"coverage_penalty=0\.2 counts what attention looked at"):
+        Seq2Seq(attend=None, coverage_penalty=0.2, **QUICK).fit([["a"], ["b"]], [["A"], ["B"]])
+    with pytest.raises(ParameterError, match="tied=True shares the vectors of target tokens"):
+        Seq2Seq(tied=True, **QUICK).fit([["a"], ["b"]], [np.ones((2, 3)), np.ones((1, 3))])
 
 
 def test_few_texts_whose_words_occur_once_are_learned_and_exported(tmp_path):
