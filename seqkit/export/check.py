@@ -71,7 +71,8 @@ class CheckReport:
     ops : list of str
         All ops of the graph and its functions.
     non_core_ops : list of str
-        Those that stock TensorFlow does not have: a server must link them.
+        Those that stock TensorFlow does not have: a server must link them. TensorFlow Serving links tensorflow-text's,
+        and so does this check.
     problems : list of str
         Faults in order of appearance; empty if all is well.
     answers : dict of str to list of dict
@@ -111,6 +112,8 @@ class CheckReport:
                 lines.append(line)
         if self.ops:
             other = ", ".join(self.non_core_ops)
+            if other and self.load_seconds:
+                other += " (of tensorflow-text, which TensorFlow Serving links)"
             lines.append(
                 f"{len(self.ops)} ops, " + (f"NOT in stock TensorFlow: {other}" if other else "all stock TensorFlow")
             )
@@ -131,7 +134,6 @@ def check_saved_model(
     expected: Mapping[str, Sequence[Tensors]] | None = None,
     rtol: float = 1e-4,
     atol: float = 1e-4,
-    libraries: Sequence[str | Path] = (),
     timeout: float = 600.0,
 ) -> CheckReport:
     """Load any SavedModel in TensorFlow's C++ runtime, in a clean process, and run every signature.
@@ -147,8 +149,6 @@ def check_saved_model(
         The answers to ``requests``, one for one. Outputs that an expected answer leaves out are not compared.
     rtol, atol : float
         Floats may differ by ``atol + rtol * abs(expected)``; everything else must be equal.
-    libraries : sequence of str or Path
-        Shared libraries of ops that the server links beside TensorFlow.
     timeout : float
         Seconds the process may take.
 
@@ -173,7 +173,7 @@ def check_saved_model(
     jobs = _jobs(report, requests or {}, expected or {})
     if report.problems:
         return report
-    answers = _run(report, jobs, libraries, timeout)
+    answers = _run(report, jobs, timeout)
     signatures = {signature.name: signature for signature in report.signatures}
     for (name, index, _, wanted), answer in zip(jobs, answers, strict=False):
         signature, place = signatures[name], f"signature {name!r}, request {index} ({signatures[name].source})"
@@ -309,12 +309,11 @@ def _made_up(spec: runtime.TensorSpec) -> np.ndarray:
         raise ModelFileError(f"an input of type {spec.dtype} cannot be made up; give requests") from error
 
 
-def _run(report: CheckReport, jobs: list[tuple], libraries: Sequence, timeout: float) -> list[dict]:
+def _run(report: CheckReport, jobs: list[tuple], timeout: float) -> list[dict]:
     with tempfile.TemporaryDirectory(prefix="seqkit-check-") as folder:
         asked, answered = Path(folder) / "requests.npz", Path(folder) / "answers.npz"
         runtime.write_records(asked, [{"signature": name, "tensors": inputs} for name, _, inputs, _ in jobs])
         command = [sys.executable, "-I", runtime.__file__, str(report.path.absolute()), str(asked), str(answered)]
-        command += [part for library in libraries for part in ("--library", str(Path(library).absolute()))]
         # Servers without a GPU are the rule: what needs one must show here.
         environment = {"TF_CPP_MIN_LOG_LEVEL": "2", **os.environ, "CUDA_VISIBLE_DEVICES": "-1"}
         try:

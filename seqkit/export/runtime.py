@@ -4,7 +4,7 @@ The TensorFlow wheel carries that runtime as a shared library; this file speaks 
 nothing but Python and NumPy (not even the rest of this package), so that it can judge an export in a process that holds
 no Python TensorFlow to help it::
 
-    python -I runtime.py MODEL REQUESTS.npz ANSWERS.npz [--library OPS.so …]
+    python -I runtime.py MODEL REQUESTS.npz ANSWERS.npz
 
 ``Runtime(path).run("serving_default", {"text": np.array([b"Hello"], object)})`` is the same from Python. String tensors
 are object arrays of bytes, bfloat16 tensors are float32 arrays.
@@ -16,9 +16,10 @@ import argparse
 import ctypes
 import importlib.util
 import json
+import mmap
 import sys
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
@@ -295,26 +296,39 @@ def load_op_library(path: str | Path) -> None:
     library().TF_DeleteLibraryHandle(handle)
 
 
+def text_libraries(ops: Iterable[str]) -> list[Path]:
+    """The shared libraries of the installed tensorflow-text, which TensorFlow Serving links, that have these ops."""
+    names, spec = [op.encode() for op in ops], importlib.util.find_spec("tensorflow_text")
+    if not names or spec is None or not spec.submodule_search_locations:
+        return []
+    found = []
+    for path in sorted(Path(next(iter(spec.submodule_search_locations)), "python", "ops").glob("*.so")):
+        with path.open("rb") as file, mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as content:
+            if any(content.find(name) >= 0 for name in names):
+                found.append(path)
+    return found
+
+
 class Runtime:
     """A SavedModel loaded in the C++ runtime. ``run`` may be called from many threads at once.
+
+    Ops that stock TensorFlow lacks are looked for in tensorflow-text, as in TensorFlow Serving.
 
     Parameters
     ----------
     path : str or Path
         The folder of the SavedModel.
-    libraries : sequence of str or Path
-        Shared libraries of further ops.
     config : bytes
         A serialized ``tensorflow.ConfigProto``; empty for the defaults.
     """
 
-    def __init__(self, path: str | Path, *, libraries: Sequence[str | Path] = (), config: bytes = b""):
+    def __init__(self, path: str | Path, *, config: bytes = b""):
         self._session = self._graph = None
         self.path = str(path)
         file = SavedModelFile(path)
         self.signatures, self.ops = file.signatures, file.ops
         c = library()
-        for name in libraries:
+        for name in text_libraries(set(self.ops) - registered_ops()):
             load_op_library(name)
         options, tags = c.TF_NewSessionOptions(), [tag.encode() for tag in file.tags]
         self._graph = c.TF_NewGraph()
@@ -524,7 +538,6 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("model")
     parser.add_argument("requests")
     parser.add_argument("answers")
-    parser.add_argument("--library", action="append", default=[], help="shared library of further ops")
     options = parser.parse_args(arguments)
     requests, _ = read_records(options.requests)
     head, answers = {"fault": None, "version": library().TF_Version().decode()}, []
@@ -532,7 +545,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     try:
         head["other_ops"] = [op for op in SavedModelFile(options.model).ops if op not in stock]
         start = time.perf_counter()
-        model = Runtime(options.model, libraries=options.library)
+        model = Runtime(options.model)
         head["load_seconds"] = time.perf_counter() - start
     except RuntimeModelError as error:
         head["fault"] = str(error)

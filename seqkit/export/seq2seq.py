@@ -213,17 +213,7 @@ def export_seq2seq(estimator, root) -> Path:
         expected={name: [value] for name, value in expected.items()},
         manifest=estimator._manifest() | about,
         assets_extra=extra,
-        libraries=_libraries(estimator),
     )
-
-
-def _libraries(estimator) -> list[Path]:
-    """Return the shared libraries of ops that the graph needs beside TensorFlow's own."""
-    if not any(estimator._pieces.values()):
-        return []
-    import tensorflow_text
-
-    return sorted((Path(tensorflow_text.__file__).parent / "python" / "ops").glob("*.so"))
 
 
 def _expected(estimator, sources) -> dict[str, np.ndarray]:

@@ -55,7 +55,6 @@ def write_export(
     assets_extra: Mapping[str, str | bytes | Path] | None = None,
     atol: float = 1e-4,
     rtol: float = 1e-4,
-    libraries: Sequence[str | Path] = (),
 ) -> Path:
     """Write ``root/<next version>`` for TensorFlow Serving, checked in TensorFlow's C++ runtime.
 
@@ -77,8 +76,6 @@ def write_export(
         Further files for ``assets.extra``: name to content, or to a file to copy.
     atol, rtol : float
         How far floats may be from ``expected``.
-    libraries : sequence of str or Path
-        Shared libraries of ops that the server links beside TensorFlow.
 
     Returns
     -------
@@ -99,9 +96,7 @@ def write_export(
         _save(temporary, module, signatures)
         requests = _as_inputs(temporary, requests)
         warmup.write_warmup(temporary, root.absolute().name, requests)
-        report = check_saved_model(
-            temporary, requests=requests, expected=expected, atol=atol, rtol=rtol, libraries=libraries
-        )
+        report = check_saved_model(temporary, requests=requests, expected=expected, atol=atol, rtol=rtol)
         if not report.ok:
             more = f" ({len(report.problems) - 1} more)" if len(report.problems) > 1 else ""
             raise ExportError(f"{root}: the export fails in TensorFlow's C++ runtime: {report.problems[0]}{more}")

@@ -12,6 +12,7 @@ from sklearn.datasets import load_digits
 import seqkit
 from seqkit import Seq2Seq
 from seqkit.errors import DataError, InputTypeError, ParameterError
+from seqkit.export.check import check_saved_model
 from seqkit.export.manifest import EXPORT_FILE
 from seqkit.export.seq2seq import Seq2SeqServing
 
@@ -142,6 +143,7 @@ def test_pieces_of_words(tmp_path):
     folder = model.export(tmp_path / "pieces")
     about = (folder / "assets.extra" / EXPORT_FILE.name).read_text()
     assert "FastWordpieceTokenizeWithOffsets" in about
+    assert check_saved_model(folder).ok
     model.save(tmp_path / "model")
     assert seqkit.load(tmp_path / "model").predict(X[:3]) == model.predict(X[:3])
 
