@@ -29,7 +29,13 @@ from seqkit.metrics.sequences import token_errors
 NAMES = {"cmudict": "cmudict", "tatoeba": "tatoeba_fra_eng"}
 # Settings that differ from the defaults, chosen on dev.
 SETTINGS: dict[str, dict] = {
-    "cmudict": {"tokenizer": "characters", "batch_size": 128},
+    "cmudict": {
+        "tokenizer": "characters",
+        "units": 512,
+        "epochs": 8,
+        "learning_rate_decay": "cosine",
+        "batch_size": 128,
+    },
     "tatoeba": {"batch_size": 128},
 }
 COLUMNS = {"cmudict": ("wrong words %", "wrong sounds %"), "tatoeba": ("BLEU", "chrF")}

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import math
 from collections.abc import Callable
 
@@ -149,7 +150,7 @@ def cosine_decay(optimizer: keras.optimizers.Optimizer) -> Callable[[float], Non
 
 def _deserialize(config: dict, given: object) -> keras.optimizers.Optimizer:
     try:
-        made = keras.optimizers.deserialize(config)
+        made = keras.optimizers.deserialize(copy.deepcopy(config))  # Keras puts the objects that it makes into it
     except (TypeError, ValueError, KeyError, AttributeError) as error:
         raise ParameterError(f"optimizer={given!r} is not one that Keras can make: {error}") from error
     if not isinstance(made, keras.optimizers.Optimizer):  # Keras gives an unknown name back as it is

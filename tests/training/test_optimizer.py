@@ -1,5 +1,7 @@
 """FusedAdam against Keras' Adam, and optimizers by name, configuration and example."""
 
+import copy
+
 import keras
 import numpy as np
 import pytest
@@ -124,7 +126,12 @@ def test_by_configuration_and_by_example():
 
 def test_a_schedule_survives_the_copy():
     schedule = keras.optimizers.schedules.ExponentialDecay(0.1, 1, 0.5)
-    made = make_optimizer(keras.optimizers.SGD(schedule), 7.0)
+    example = keras.optimizers.SGD(schedule)
+    config = keras.optimizers.serialize(example)
+    before = copy.deepcopy(config)
+    assert float(make_optimizer(config, 7.0).learning_rate) == pytest.approx(0.1)
+    assert config == before  # what a user gave stays as it was
+    made = make_optimizer(example, 7.0)
     variable = keras.Variable(np.zeros(1, "float32"))
     made.build([variable])
     for _ in range(3):
