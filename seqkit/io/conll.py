@@ -185,6 +185,20 @@ def _sentences(source, token_column, tag_column, delimiter, comment, encoding):
         yield tokens, (None if tag_column is None else tags), first
 
 
+def token_and_rest(line: str, token_column: int, name: str, number: int) -> tuple[str, list[str]]:
+    """Return the token of a line, and what stands in its other columns.
+
+    Raises
+    ------
+    FormatError
+        If there is no such column, or it is empty; ``name`` and ``number`` are those of the file and the line.
+    """
+    columns = _columns(line, None, None)
+    token = _pick(columns, token_column, "token", name, number, line)
+    del columns[token_column]
+    return token, columns
+
+
 def _columns(line: str, delimiter: str | None, tag_column: int | None) -> list[str]:
     if delimiter is not None:
         return line.split(delimiter)

@@ -1,0 +1,1 @@
+"""Prediction over files of any size, in shards: nothing lost, doubled or cut."""
