@@ -105,6 +105,52 @@ def check(
 
 
 @app.command()
+def batch(
+    model: Annotated[Path, typer.Argument(metavar="MODEL", help="Folder of a saved model.")],
+    inputs: Annotated[list[str], typer.Argument(metavar="INPUT…", help="Files, folders, patterns such as 'in/*.gz'.")],
+    output: Annotated[
+        Path, typer.Option("--output", "-o", help="Folder to write parts to; an unfinished one goes on.")
+    ],
+    input_format: Annotated[
+        str, typer.Option(help="parquet, jsonl, csv, tsv, lines, conll; auto: by the ending.")
+    ] = "auto",
+    output_format: Annotated[str, typer.Option(help="parquet, jsonl, conll; auto: as the input, else jsonl.")] = "auto",
+    column: Annotated[str | None, typer.Option(help="What is read.", show_default="text, tokens, …")] = None,
+    keep: Annotated[list[str] | None, typer.Option(help="A column to carry through.", show_default="all")] = None,
+    answers: Annotated[list[str] | None, typer.Option(help="A column of answers.", show_default="the usual")] = None,
+    token_column: Annotated[int, typer.Option(help="Column of the tokens in CoNLL.")] = 0,
+    max_length: Annotated[int | None, typer.Option(help="Longest input; a longer one is an error of its row.")] = None,
+    on_error: Annotated[str, typer.Option(help="skip: bad rows are set aside; fail: the first one stops.")] = "skip",
+    shard_rows: Annotated[int, typer.Option(help="Most rows of a part.")] = 10_000,
+    engine: Annotated[str, typer.Option(help="local, or processes of this machine.")] = "local",
+    workers: Annotated[int | None, typer.Option(help="Processes.", show_default="one a core")] = None,
+) -> None:
+    """Predict files of any size into a folder of parts; run again, it goes on where it was stopped."""
+    from seqkit.batch import predict_files
+    from seqkit.console import is_terminal
+
+    report = predict_files(
+        model,
+        inputs,
+        output,
+        input_format=input_format,
+        output_format=output_format,
+        column=column,
+        keep=keep,
+        answers=answers,
+        token_column=token_column,
+        max_length=max_length,
+        on_error=on_error,
+        shard_rows=shard_rows,
+        engine=engine,
+        workers=workers,
+        verbose="auto" if is_terminal() else "lines",
+    )
+    more = f", {report.errors:,} without an answer (see {output / 'errors'})" if report.errors else ""
+    typer.echo(f"{report.rows:,} rows in {report.parts:,} parts{more}; {report.rows_per_second:,.0f} rows/s")
+
+
+@app.command()
 def version() -> None:
     """Print the version."""
     typer.echo(__version__)

@@ -121,7 +121,8 @@ class ShardReader:
             raise FormatError(path, shard.line, f"cannot be read from this row on ({str(error).strip()}).") from error
         self._open = shard.file, shard.first + shard.rows, following
         lines = list(range(shard.line, shard.line + table.num_rows))
-        inputs, problems = _values(table.column(file.column), lines)
+        inputs, reasons = readable(table.column(file.column))
+        problems = {i: Problem(lines[i], reason) for i, reason in reasons.items()}
         return Rows(inputs, table, problems, lines)
 
 
@@ -168,19 +169,19 @@ def _value(fields: Mapping[str, Any], column: str | None) -> object:
     return value
 
 
-def _values(column, lines: list[int]) -> tuple[list, dict[int, Problem]]:
-    """Return what a model reads of the rows of a table's column, and what is wrong with some."""
+def readable(column) -> tuple[list, dict[int, str]]:
+    """Return what a model reads of the rows of a table's column, None for some, and what is wrong with those."""
     try:
         values = column.to_pylist()
     except ValueError:  # a string that is not UTF-8: Arrow does not look
         values = [_one(column, i) for i in range(len(column))]
-    problems = {}
+    reasons = {}
     for i, value in enumerate(values):
         if type(value) is str or not (reason := _fault(value)):
             continue
-        problems[i] = Problem(lines[i], f"expected a text or a list, got {reason}")
+        reasons[i] = f"expected a text or a list, got {reason}"
         values[i] = None
-    return values, problems
+    return values, reasons
 
 
 def _one(column, i: int) -> object:
