@@ -20,7 +20,7 @@ import typer
 from typer.core import TyperGroup
 
 from seqkit import __version__
-from seqkit.console import error_line
+from seqkit.console import Terminated, error_line
 from seqkit.errors import MissingDependencyError, ParameterError, SeqkitError
 
 PIPELINE_GROUP = "seqkit.pipelines"
@@ -129,23 +129,26 @@ def batch(
     from seqkit.batch import predict_files
     from seqkit.console import is_terminal
 
-    report = predict_files(
-        model,
-        inputs,
-        output,
-        input_format=input_format,
-        output_format=output_format,
-        column=column,
-        keep=keep,
-        answers=answers,
-        token_column=token_column,
-        max_length=max_length,
-        on_error=on_error,
-        shard_rows=shard_rows,
-        engine=engine,
-        workers=workers,
-        verbose="auto" if is_terminal() else "lines",
-    )
+    try:
+        report = predict_files(
+            model,
+            inputs,
+            output,
+            input_format=input_format,
+            output_format=output_format,
+            column=column,
+            keep=keep,
+            answers=answers,
+            token_column=token_column,
+            max_length=max_length,
+            on_error=on_error,
+            shard_rows=shard_rows,
+            engine=engine,
+            workers=workers,
+            verbose="auto" if is_terminal() else "lines",
+        )
+    except Terminated as error:
+        raise typer.Exit(143) from error
     more = f", {report.errors:,} without an answer (see {output / 'errors'})" if report.errors else ""
     typer.echo(f"{report.rows:,} rows in {report.parts:,} parts{more}; {report.rows_per_second:,.0f} rows/s")
 
@@ -176,7 +179,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     -------
     int
         The exit code: 0; 1 where a check failed; 2 after bad input, said in one line on standard error (set
-        ``SEQKIT_DEBUG=1`` for the traceback); 130 after Ctrl-C.
+        ``SEQKIT_DEBUG=1`` for the traceback); 130 after Ctrl-C, 143 after SIGTERM.
     """
     arguments = list(sys.argv[1:] if arguments is None else arguments)
     # What TensorFlow's C++ side logs (a missing GPU is an "error" to it) reaches Python as an exception if it matters.

@@ -6,9 +6,13 @@ that output can be piped. Nothing but results and errors is written where standa
 
 from __future__ import annotations
 
+import datetime
+import math
 import os
+import signal
 import sys
 import tempfile
+import time
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from typing import TYPE_CHECKING, Literal
@@ -88,6 +92,28 @@ def import_tensorflow() -> None:
         import tensorflow  # noqa: F401
 
 
+class Terminated(KeyboardInterrupt):
+    """SIGTERM, as an exception like that of Ctrl-C."""
+
+
+@contextmanager
+def terminable() -> Iterator[None]:
+    """Let SIGTERM end the block as Ctrl-C does, with what is to be tidied up; in the main thread only."""
+
+    def stop(*_):
+        raise Terminated
+
+    try:
+        before = signal.signal(signal.SIGTERM, stop)
+    except ValueError:  # another thread than the main one
+        yield
+        return
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGTERM, before)
+
+
 class Progress:
     """Handle of a progress display; see `progress`. This base class shows nothing."""
 
@@ -112,15 +138,23 @@ class _Bar(Progress):
 
 
 class _Lines(Progress):
-    def __init__(self, total: float | None, description: str):
+    def __init__(self, total: float | None, description: str, every: float = 0.0):
         self._total, self._description, self._done = total, description, 0
+        self._every, self._began, self._told = every, time.monotonic(), -math.inf
 
     def advance(self, n: float = 1) -> None:
         self._done += n
 
     def update(self, **fields: object) -> None:
         self._total = fields.pop("total", None) or self._total
-        count = f"{self._done:g}" if self._total is None else f"{self._done:g}/{self._total:g}"
+        now, last = time.monotonic(), self._done == self._total
+        if now - self._told < self._every and not last:
+            return
+        self._told = now
+        count = f"{self._done:.12g}" if self._total is None else f"{self._done:.12g}/{self._total:.12g}"
+        if self._every and self._total and self._done and not last:
+            left = (now - self._began) * (self._total - self._done) / self._done
+            fields["left"] = str(datetime.timedelta(seconds=round(left)))
         print(f"{self._description} {count}  {_format_fields(fields)}".rstrip(), file=sys.stderr, flush=True)
 
 
@@ -129,6 +163,7 @@ def progress(
     total: float | None,
     description: str,
     enabled: bool | Literal["auto", "lines"] = "auto",
+    every: float = 0.0,
 ) -> Iterator[Progress]:
     """Show how far a long job is, on standard error.
 
@@ -141,6 +176,8 @@ def progress(
     enabled : bool or {"auto", "lines"}, default "auto"
         "auto": a bar if standard error is a terminal, nothing otherwise. True: a bar in any case. "lines": one plain
         line at each ``update``. False: nothing.
+    every : float, default 0.0
+        Fewest seconds between plain lines; those then say how much time is left.
 
     Yields
     ------
@@ -148,7 +185,7 @@ def progress(
         Object with ``advance(n)`` and ``update(**fields)``.
     """
     if enabled == "lines":
-        yield _Lines(total, description)
+        yield _Lines(total, description, every)
         return
     if enabled is False or (enabled == "auto" and not is_terminal()):
         yield Progress()

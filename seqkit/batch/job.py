@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import json
 import os
+import sys
 import time
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
@@ -26,6 +27,7 @@ from seqkit.batch.writing import (
 from seqkit.errors import DataError, FormatError, ParameterError
 
 _PLAN, _DONE = "plan.json", "done"
+_EVERY = 5.0  # seconds between lines of progress
 _JOB = "_job"  # readers of folders of data leave out what begins with an underscore
 REPORT, SUCCESS, ERRORS = "report.json", "_SUCCESS", "errors"
 
@@ -233,28 +235,28 @@ def _begin(folder: Path, plan: Plan) -> None:
 
 def _run(folder: Path, plan: Plan, engine: str, workers: int | None, verbose) -> Report:
     from seqkit.batch.engines import run_shards
-    from seqkit.console import progress
+    from seqkit.console import progress, terminable
 
     output = plan.options["output_format"]
     done = {d.shard: d for d in map(_read_done, (folder / _JOB / _DONE).glob("*.json"))}
     done = {n: d for n, d in done.items() if part_path(folder, n, output).is_file()}
     before = sum(d.rows for d in done.values())
     todo = [shard for shard in plan.shards if shard.number not in done]
-    began = time.perf_counter()
-    with progress(plan.rows, "predict", enabled=verbose) as bar:
-        bar.advance(before)
-        for found in run_shards(ShardJob(folder, plan), todo, engine, workers):
-            done[found.shard] = found
-            bar.advance(found.rows)
-            seconds = time.perf_counter() - began
-            rate = (sum(d.rows for d in done.values()) - before) / seconds
-            bar.update(errors=sum(d.errors for d in done.values()), **{"rows/s": round(rate)})
+    began, rows, errors = time.perf_counter(), before, sum(d.errors for d in done.values())
+    try:
+        with terminable(), progress(plan.rows, "predict", verbose, _EVERY) as bar:
+            bar.advance(before)
+            for found in run_shards(ShardJob(folder, plan), todo, engine, workers):
+                done[found.shard] = found
+                rows, errors = rows + found.rows, errors + found.errors
+                bar.advance(found.rows)
+                bar.update(errors=errors, **{"rows/s": round((rows - before) / (time.perf_counter() - began))})
+    except KeyboardInterrupt:
+        print(f"Stopped: {rows:,} of {plan.rows:,} rows are done. The same call goes on from there.", file=sys.stderr)
+        raise
     seconds = time.perf_counter() - began
     _count(folder, plan, done)
-    rows = sum(d.rows for d in done.values())
-    report = Report(
-        folder, len(done), rows, sum(d.errors for d in done.values()), before, seconds, (rows - before) / seconds
-    )
+    report = Report(folder, len(done), rows, errors, before, seconds, (rows - before) / seconds)
     value = {**report._asdict(), "output": str(folder), "model": plan.model}
     with replacing(folder / REPORT) as path:
         path.write_text(json.dumps(value, indent=1) + "\n", encoding="utf-8")
