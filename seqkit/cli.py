@@ -94,11 +94,14 @@ def info(
 @app.command()
 def check(
     folder: Annotated[Path, typer.Argument(help="Any SavedModel folder, such as saved_models/ner/1.")],
+    allow_op: Annotated[
+        list[str] | None, typer.Option(help="An op that touches files or processes and may run.", show_default="none")
+    ] = None,
 ) -> None:
     """Load a SavedModel in TensorFlow's C++ runtime, in a clean process, and run every signature."""
     from seqkit.export.check import check_saved_model
 
-    report = check_saved_model(folder)
+    report = check_saved_model(folder, allow_ops=allow_op or ())
     typer.echo(report.to_text())
     if not report.ok:
         raise typer.Exit(1)

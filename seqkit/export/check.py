@@ -18,6 +18,7 @@ import numpy as np
 from seqkit.errors import ModelFileError, SeqkitError
 from seqkit.export import runtime, warmup
 from seqkit.export.manifest import version_folders
+from seqkit.export.safety import check_ops
 
 # Ops that tie a model to the machine that wrote it: a GPU's kernels, a Python process.
 _PYTHON_OPS = ("PyFunc", "PyFuncStateless", "EagerPyFunc")
@@ -135,6 +136,7 @@ def check_saved_model(
     rtol: float = 1e-4,
     atol: float = 1e-4,
     timeout: float = 600.0,
+    allow_ops: Sequence[str] = (),
 ) -> CheckReport:
     """Load any SavedModel in TensorFlow's C++ runtime, in a clean process, and run every signature.
 
@@ -151,6 +153,8 @@ def check_saved_model(
         Floats may differ by ``atol + rtol * abs(expected)``; everything else must be equal.
     timeout : float
         Seconds the process may take.
+    allow_ops : sequence of str
+        Ops that touch files or processes and may be run all the same; a model with others is not loaded.
 
     Returns
     -------
@@ -169,7 +173,7 @@ def check_saved_model(
         raise ModelFileError(str(error)) from error
     report = CheckReport(path, ops=file.ops)
     report.signatures = [SignatureCheck(name, s["inputs"], s["outputs"]) for name, s in file.signatures.items()]
-    _check_ops(report)
+    _check_ops(report, file, allow_ops)
     jobs = _jobs(report, requests or {}, expected or {})
     if report.problems:
         return report
@@ -247,7 +251,7 @@ def _saved_model_folder(path: Path) -> Path:
     return versions[max(versions)] if versions else path
 
 
-def _check_ops(report: CheckReport) -> None:
+def _check_ops(report: CheckReport, file: runtime.SavedModelFile, allowed: Sequence[str]) -> None:
     cudnn = [op for op in report.ops if op.startswith(("Cudnn", "_Cudnn"))]
     if cudnn:
         report.problems.append(
@@ -259,6 +263,10 @@ def _check_ops(report: CheckReport) -> None:
             f"{', '.join(python)}: calls Python, which a server does not have; "
             "replace tf.py_function and tf.numpy_function by TensorFlow ops"
         )
+    try:
+        check_ops(file, "it", {*allowed, *python})
+    except ModelFileError as error:
+        report.problems.append(str(error))
 
 
 def _jobs(report: CheckReport, requests: Mapping, expected: Mapping) -> list[tuple]:

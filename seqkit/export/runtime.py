@@ -153,6 +153,8 @@ class SavedModelFile:
         ``{name: {"inputs": {name: TensorSpec}, "outputs": {name: TensorSpec}}}``
     ops : list of str
         Every op in the graph and its functions, sorted.
+    graph : memoryview
+        The ``MetaGraphDef`` itself.
     """
 
     def __init__(self, path: str | Path):
@@ -163,9 +165,9 @@ class SavedModelFile:
             graphs = [(graph, self._tags(graph)) for graph in _all(file.read_bytes(), 2)]
             if not graphs:
                 raise ValueError("it holds no graph")
-            graph, self.tags = next((g for g in graphs if "serve" in g[1]), graphs[0])
-            self.signatures = self._signatures(graph)
-            self.ops = self._ops(graph)
+            self.graph, self.tags = next((g for g in graphs if "serve" in g[1]), graphs[0])
+            self.signatures = self._signatures(self.graph)
+            self.ops = self._ops(self.graph)
         except (ValueError, TypeError, AttributeError) as error:
             raise RuntimeModelError(f"{file}: damaged, not readable as a SavedModel ({error})") from error
 
