@@ -6,6 +6,7 @@ import signal
 import subprocess
 import sys
 import time
+from functools import partial
 
 import numpy as np
 import pandas as pd
@@ -214,7 +215,8 @@ def test_a_stopped_job_says_how_to_go_on(saved, tmp_path, engine, sent, code):
     path, model = jsonl(tmp_path / "in.jsonl", TEXTS * 100), saved("SequenceClassifier")
     command = [sys.executable, "-m", "seqkit", "batch", str(model), str(path), "-o", str(tmp_path / "out")]
     command += ["--shard-rows", "20", "--engine", engine, "--workers", "1"]
-    process = subprocess.Popen(command, stderr=subprocess.PIPE, text=True, start_new_session=True)
+    heard = partial(signal.signal, signal.SIGINT, signal.SIG_DFL)  # the tests may run where nobody types
+    process = subprocess.Popen(command, stderr=subprocess.PIPE, text=True, start_new_session=True, preexec_fn=heard)
     limit = time.monotonic() + 120
     while not list((tmp_path / "out").glob("part-*")) and time.monotonic() < limit and process.poll() is None:
         time.sleep(0.01)
