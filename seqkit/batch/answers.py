@@ -51,11 +51,9 @@ class Tags(Answers):
     """
 
     def _types(self, pa):
-        types = (pa.int32(), pa.int32(), pa.string(), pa.string(), pa.float32())
-        entity = pa.struct(list(zip(_ENTITY, types, strict=True)))
         tag = _type(pa, self.estimator.classes_)
         types = {"tokens": pa.list_(pa.string()), "tags": pa.list_(tag), "scores": pa.list_(pa.float32())}
-        return {**types, "entities": pa.list_(entity)}
+        return {**types, "entities": pa.list_(entity_type())}
 
     def __init__(self, estimator):
         super().__init__(estimator)
@@ -180,6 +178,14 @@ def answers_of(estimator) -> Answers:
             f"{type(estimator).__name__} has no answers for batches; expected one of {', '.join(ANSWERS)}."
         )
     return found(estimator)
+
+
+def entity_type():
+    """Return the Arrow type of an entity."""
+    import pyarrow as pa
+
+    types = (pa.int32(), pa.int32(), pa.string(), pa.string(), pa.float32())
+    return pa.struct(list(zip(_ENTITY, types, strict=True)))
 
 
 def _type(pa, classes: np.ndarray):

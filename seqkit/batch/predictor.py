@@ -146,10 +146,14 @@ class BatchPredictor:
         if key not in _LOADED:
             import seqkit
             from seqkit.batch.answers import answers_of
+            from seqkit.batch.served import ServedAnswers, is_export
 
             if folder_fingerprint(self.model) != self.fingerprint:
                 raise ModelFileError(f"{self.model} is not the model any more that the job was begun with.")
-            _LOADED[key] = answers_of(seqkit.load(self.model))
+            if is_export(self.model):
+                _LOADED[key] = ServedAnswers(self.model)
+            else:
+                _LOADED[key] = answers_of(seqkit.load(self.model))
         return _LOADED[key]
 
 

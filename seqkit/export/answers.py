@@ -11,7 +11,7 @@ import numpy as np
 Outputs = Mapping[str, np.ndarray]
 
 
-def rows_of(manifest: Mapping[str, Any], outputs: Outputs, texts: Sequence[str] | None = None) -> list[dict[str, Any]]:
+def rows_of(manifest: Mapping[str, Any], outputs: Outputs, asked: Sequence | None = None) -> list[dict[str, Any]]:
     """Return what each row of an answer says.
 
     Parameters
@@ -20,18 +20,19 @@ def rows_of(manifest: Mapping[str, Any], outputs: Outputs, texts: Sequence[str] 
         The export's; its ``task`` tells what the outputs mean.
     outputs : mapping of str to numpy.ndarray
         What ``serving_default`` or ``tokens`` gave; strings as bytes or as text.
-    texts : sequence of str or None, default=None
-        The texts that were asked about; None: they were tokens, or vectors.
+    asked : sequence of str, of list of str, or None, default=None
+        The texts or tokens that were asked about, for the entities in them.
 
     Returns
     -------
     list of dict
-        Of a tagger: ``tags``, ``scores``, and of texts ``tokens`` and ``entities``, as `seqkit.SequenceTagger.tag` has
-        them. Of a classifier: ``label`` (or ``labels``) and ``probabilities`` by class. Of a regressor: ``value``. Of a
-        language model: ``log_probability``. Of an encoder-decoder: the best ``text`` (``tokens``) and its ``score``; or
-        ``value``. Of any other model: each output's own value.
+        Of a tagger: ``tags``, ``scores``, of texts ``tokens``, and ``entities`` as `seqkit.SequenceTagger.tag` has them
+        (of tokens, ``start`` and ``end`` are their numbers). Of a classifier: ``label`` (or ``labels``) and
+        ``probabilities`` by class. Of a regressor: ``value``. Of a language model: ``log_probability``. Of an
+        encoder-decoder: the best ``text`` (``tokens``) and its ``score``; or ``value``. Of any other model: each
+        output's own value.
     """
-    return _TASKS.get(manifest.get("task"), _plain)(manifest, outputs, texts)
+    return _TASKS.get(manifest.get("task"), _plain)(manifest, outputs, asked)
 
 
 def _tags(manifest, outputs, texts):
@@ -43,19 +44,16 @@ def _tags(manifest, outputs, texts):
     for i, length in enumerate(outputs["lengths"].tolist()):
         cut = {name: values[i][:length] for name, values in columns.items()}
         row = {name: cut[name] if name == "scores" else _strings(cut[name]) for name in names[:3] if name in cut}
-        if texts is not None and "starts" in cut:
-            place, text = _characters(texts[i]), texts[i]
-            starts, ends = ([place(at) for at in cut[name]] for name in ("starts", "ends"))
+        if texts is not None:
             spans = entity_spans(row["tags"], manifest["scheme"]) if manifest.get("scheme") else []
+            places = [(a, b, " ".join(texts[i][a:b])) for a, b, _ in spans]
+            if "starts" in cut:
+                place, text = _characters(texts[i]), texts[i]
+                places = [(place(cut["starts"][a]), place(cut["ends"][b - 1])) for a, b, _ in spans]
+                places = [(start, end, text[start:end]) for start, end in places]
             row["entities"] = [
-                {
-                    "start": starts[a],
-                    "end": ends[b - 1],
-                    "text": text[starts[a] : ends[b - 1]],
-                    "label": label,
-                    "score": min(row["scores"][a:b]),
-                }
-                for a, b, label in spans
+                {"start": start, "end": end, "text": text, "label": label, "score": min(row["scores"][a:b])}
+                for (start, end, text), (a, b, label) in zip(places, spans, strict=True)
             ]
         rows.append(row)
     return rows

@@ -5,6 +5,7 @@ import pytest
 from estimator_examples import EXAMPLES
 
 from seqkit.batch.answers import answers_of
+from seqkit.batch.served import ServedAnswers
 from seqkit.estimators import all_estimators
 from seqkit.export.answers import rows_of
 from seqkit.export.check import check_saved_model
@@ -27,6 +28,11 @@ def test_rows_say_what_the_estimator_says(key, tmp_path):
     assert report.ok, report.to_text()
     found = rows_of(read_manifest(folder), report.answers["serving_default"][0], TEXTS)
     expected = answers_of(estimator)(TEXTS)
+    served = ServedAnswers(folder.parent)
+    assert set(served.default) <= set(served.types) <= set(answers_of(estimator).types)
+    again = served(TEXTS)
+    for name in set(again) & {"label", "labels", "tags", "tokens", "text"}:
+        assert again[name] == [row[name] for row in found]
     assert len(found) == len(TEXTS)
     for i, row in enumerate(found):
         for name, value in row.items():
