@@ -19,12 +19,12 @@ from seqkit.batch.writing import (
     OUTPUTS,
     carried_schema,
     count_rows,
-    replacing,
     write_conll,
     write_jsonl,
     write_parquet,
 )
 from seqkit.errors import DataError, FormatError, ParameterError
+from seqkit.io.lines import replacing, write_bytes, write_whole
 
 _PLAN, _DONE = "plan.json", "done"
 _EVERY = 5.0  # seconds between lines of progress
@@ -66,14 +66,12 @@ class ShardJob:
         The job's folder.
     plan : Plan
         The whole plan.
+    predictor : BatchPredictor
+        That of the plan's model and options.
     """
 
-    def __init__(self, folder: Path, plan: Plan):
-        self.folder, self.plan = Path(folder), plan
-        options = plan.options
-        self.predictor = BatchPredictor(
-            plan.model["path"], answers=options["answers"], max_length=options["max_length"]
-        )
+    def __init__(self, folder: Path, plan: Plan, predictor: BatchPredictor):
+        self.folder, self.plan, self.predictor = folder, plan, predictor
         self._reader: ShardReader | None = None
 
     def __getstate__(self):
@@ -97,8 +95,7 @@ class ShardJob:
                 write(path, rows, columns, problems, options["keep"])
             self._tell(shard, problems)
         done = Done(shard.number, shard.rows, len(problems), time.perf_counter() - began)
-        with replacing(_done_path(self.folder, shard.number)) as path:
-            path.write_text(json.dumps(done._asdict()))
+        write_bytes(_done_path(self.folder, shard.number), json.dumps(done._asdict()).encode())
         return done
 
     def _tell(self, shard: Shard, problems: Mapping[int, Problem]) -> None:
@@ -112,7 +109,7 @@ class ShardJob:
             first = problems[min(problems)]
             raise FormatError(file, first.line, first.reason)
         path.parent.mkdir(exist_ok=True)
-        with replacing(path) as temporary, temporary.open("w", encoding="utf-8") as stream:
+        with write_whole(path) as stream:
             for i in sorted(problems):
                 record = {"file": file, "line": problems[i].line, "row": shard.first + i, "reason": problems[i].reason}
                 stream.write(json.dumps(record, ensure_ascii=False) + "\n")
@@ -204,15 +201,15 @@ def predict_files(
         "on_error": _one_of("on_error", on_error, ("skip", "fail")),
         "shard_rows": _positive("shard_rows", shard_rows),
     }
-    predictor = BatchPredictor(model)
-    plan = make_plan(files, {"path": predictor.model, "fingerprint": predictor.fingerprint}, options)
     if options["output_format"] == "conll":
         options["answers"] = ["tokens", "tags"]
+    predictor = BatchPredictor(model, answers=options["answers"], max_length=max_length)
+    plan = make_plan(files, {"path": predictor.model, "fingerprint": predictor.fingerprint}, options)
     schema = carried_schema(plan.files, options) if options["output_format"] == "parquet" else None
     plan = plan._replace(options={**options, "schema": schema and base64.b64encode(schema.serialize()).decode()})
     folder = Path(output)
     _begin(folder, plan)
-    return _run(folder, plan, engine, workers, verbose)
+    return _run(folder, plan, predictor, engine, workers, verbose)
 
 
 def _begin(folder: Path, plan: Plan) -> None:
@@ -229,11 +226,10 @@ def _begin(folder: Path, plan: Plan) -> None:
     if folder.is_dir() and any(folder.iterdir()):
         raise ParameterError(f"{folder} is not empty, and holds no job that could be continued. Give another folder.")
     (folder / _JOB / _DONE).mkdir(parents=True, exist_ok=True)
-    with replacing(path) as temporary:
-        temporary.write_text(plan.to_json(), encoding="utf-8")
+    write_bytes(path, plan.to_json().encode())
 
 
-def _run(folder: Path, plan: Plan, engine: str, workers: int | None, verbose) -> Report:
+def _run(folder: Path, plan: Plan, predictor: BatchPredictor, engine: str, workers: int | None, verbose) -> Report:
     from seqkit.batch.engines import run_shards
     from seqkit.console import progress, terminable
 
@@ -246,7 +242,7 @@ def _run(folder: Path, plan: Plan, engine: str, workers: int | None, verbose) ->
     try:
         with terminable(), progress(plan.rows, "predict", verbose, _EVERY) as bar:
             bar.advance(before)
-            for found in run_shards(ShardJob(folder, plan), todo, engine, workers):
+            for found in run_shards(ShardJob(folder, plan, predictor), todo, engine, workers):
                 done[found.shard] = found
                 rows, errors = rows + found.rows, errors + found.errors
                 bar.advance(found.rows)
@@ -258,10 +254,8 @@ def _run(folder: Path, plan: Plan, engine: str, workers: int | None, verbose) ->
     _count(folder, plan, done)
     report = Report(folder, len(done), rows, errors, before, seconds, (rows - before) / seconds)
     value = {**report._asdict(), "output": str(folder), "model": plan.model}
-    with replacing(folder / REPORT) as path:
-        path.write_text(json.dumps(value, indent=1) + "\n", encoding="utf-8")
-    with replacing(folder / SUCCESS) as path:
-        path.touch()
+    write_bytes(folder / REPORT, (json.dumps(value, indent=1) + "\n").encode())
+    write_bytes(folder / SUCCESS, b"")
     return report
 
 

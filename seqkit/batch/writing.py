@@ -5,9 +5,7 @@ from __future__ import annotations
 import base64
 import json
 import math
-import os
 from collections.abc import Mapping, Sequence
-from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -197,17 +195,6 @@ def count_rows(path: Path, output: str) -> int:
         if output == "jsonl":
             return sum(1 for _ in stream)
         return sum(1 for line in stream if line == b"\n")
-
-
-@contextmanager
-def replacing(path: Path):
-    """Give a temporary name beside a path, which becomes it at the end; on an error nothing is left."""
-    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
-    try:
-        yield temporary
-        os.replace(temporary, path)
-    finally:
-        temporary.unlink(missing_ok=True)
 
 
 def _reason(problems: Mapping[int, Problem], i: int) -> str | None:

@@ -142,7 +142,7 @@ def write_whole(target: Source, encoding: str = "utf-8") -> Iterator[IO[str]]:
             yield stream
         return
     opener = gzip.open if path.suffix == ".gz" else open
-    with _replacing(path) as temporary, opener(temporary, "wt", encoding=encoding, newline="\n") as stream:
+    with replacing(path) as temporary, opener(temporary, "wt", encoding=encoding, newline="\n") as stream:
         yield stream
 
 
@@ -165,7 +165,7 @@ def write_bytes(target: str | os.PathLike, data: bytes) -> None:
     if _is_special(path):
         path.write_bytes(data)
         return
-    with _replacing(path) as temporary:
+    with replacing(path) as temporary:
         temporary.write_bytes(data)
 
 
@@ -179,7 +179,7 @@ def _is_special(path: Path) -> bool:
 
 
 @contextmanager
-def _replacing(path: Path) -> Iterator[Path]:
+def replacing(path: Path) -> Iterator[Path]:
     """A temporary name beside `path`, renamed to it unless an exception comes."""
     if not path.parent.is_dir():
         raise FileNotFoundError(errno.ENOENT, "No such folder", str(path.parent))
