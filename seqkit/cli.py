@@ -125,8 +125,11 @@ def batch(
     max_length: Annotated[int | None, typer.Option(help="Longest input; a longer one is an error of its row.")] = None,
     on_error: Annotated[str, typer.Option(help="skip: bad rows are set aside; fail: the first one stops.")] = "skip",
     shard_rows: Annotated[int, typer.Option(help="Most rows of a part.")] = 10_000,
-    engine: Annotated[str, typer.Option(help="local, or processes of this machine.")] = "local",
+    engine: Annotated[str, typer.Option(help="local; processes of this machine; ray, here or on a cluster.")] = "local",
     workers: Annotated[int | None, typer.Option(help="Processes.", show_default="one a core")] = None,
+    address: Annotated[
+        str | None, typer.Option(metavar="HOST:PORT", help="A Ray cluster, or auto.", show_default="begin one here")
+    ] = None,
 ) -> None:
     """Predict files of any size into a folder of parts; run again, it goes on where it was stopped."""
     from seqkit.batch import predict_files
@@ -148,12 +151,17 @@ def batch(
             shard_rows=shard_rows,
             engine=engine,
             workers=workers,
+            address=address,
             verbose="auto" if is_terminal() else "lines",
         )
     except Terminated as error:
         raise typer.Exit(143) from error
     more = f", {report.errors:,} without an answer (see {output / 'errors'})" if report.errors else ""
-    typer.echo(f"{report.rows:,} rows in {report.parts:,} parts{more}; {report.rows_per_second:,.0f} rows/s")
+    if report.rows and report.rows == report.done_before:
+        speed = "all were done before"
+    else:
+        speed = f"{report.rows_per_second:,.0f} rows/s"
+    typer.echo(f"{report.rows:,} rows in {report.parts:,} parts{more}; {speed}")
 
 
 @app.command()
