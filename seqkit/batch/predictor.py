@@ -6,6 +6,7 @@ import hashlib
 import os
 from collections.abc import Sequence
 from pathlib import Path
+from threading import Lock
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -16,6 +17,7 @@ from seqkit.errors import ModelFileError, ParameterError, SeqkitError
 
 #: Models that this process has loaded, by folder and fingerprint.
 _LOADED: dict[tuple[str, str], Any] = {}
+_LOADING = Lock()  # threads of one process, such as Dask's, wait for the one that loads
 #: Name of the column that says why a row has no answer.
 ERROR = "error"
 
@@ -143,18 +145,19 @@ class BatchPredictor:
     def _made(self):
         """Return the model's answers, loaded once in a process."""
         key = self.model, self.fingerprint
-        if key not in _LOADED:
-            import seqkit
-            from seqkit.batch.answers import answers_of
-            from seqkit.batch.served import ServedAnswers, is_export
+        with _LOADING:
+            if key not in _LOADED:
+                _LOADED[key] = self._load()
+            return _LOADED[key]
 
-            if folder_fingerprint(self.model) != self.fingerprint:
-                raise ModelFileError(f"{self.model} is not the model any more that the job was begun with.")
-            if is_export(self.model):
-                _LOADED[key] = ServedAnswers(self.model)
-            else:
-                _LOADED[key] = answers_of(seqkit.load(self.model))
-        return _LOADED[key]
+    def _load(self):
+        import seqkit
+        from seqkit.batch.answers import answers_of
+        from seqkit.batch.served import ServedAnswers, is_export
+
+        if folder_fingerprint(self.model) != self.fingerprint:
+            raise ModelFileError(f"{self.model} is not the model any more that the job was begun with.")
+        return ServedAnswers(self.model) if is_export(self.model) else answers_of(seqkit.load(self.model))
 
 
 def folder_fingerprint(folder: str | os.PathLike) -> str:

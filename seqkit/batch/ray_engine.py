@@ -96,8 +96,12 @@ def _connected(ray, workers: int | None, address: str | None) -> Iterator[None]:
         raise Terminated from error
     except (ray.exceptions.RayError, OSError, RuntimeError, ValueError) as error:
         reason = " ".join(str(error).split())
-        where = "Ray cannot be begun on this machine" if address is None else f"The Ray cluster at {address} is no use"
-        raise SeqkitError(f"{where}: {reason}") from error
+        if address is None:
+            raise SeqkitError(f"Ray cannot be begun on this machine: {reason}") from error
+        raise SeqkitError(
+            f"The Ray cluster at {address} cannot be joined: {reason} If it asks for a token, set RAY_AUTH_MODE=token "
+            "and give the same one here (RAY_AUTH_TOKEN, or ~/.ray/auth_token). Ray and Python must be of its versions."
+        ) from error
     finally:
         with suppress(ValueError):  # another thread than the main one
             signal.signal(signal.SIGTERM, stop)
