@@ -21,6 +21,7 @@ from seqkit.batch import BatchPredictor, predict_files
 from seqkit.batch.job import ShardJob
 from seqkit.batch.lock import locked
 from seqkit.batch.plan import Plan
+from seqkit.cli import main
 from seqkit.errors import DataError, FormatError, ParameterError
 from seqkit.estimators import all_estimators
 from seqkit.tags import entity_spans
@@ -243,13 +244,14 @@ def is_gone(group: int) -> bool:
     return False
 
 
-def test_one_process_at_a_time_works_on_a_folder(saved, tmp_path):
+def test_one_process_at_a_time_works_on_a_folder(saved, tmp_path, capsys):
     path, model = jsonl(tmp_path / "in.jsonl"), saved("SequenceClassifier")
     predict_files(model, path, tmp_path / "out")
     told = rf"out is being worked on by process {os.getpid()} on .*\. Wait"
     with locked(tmp_path / "out" / "_job" / "lock", "it"), pytest.raises(ParameterError, match=told):
         predict_files(model, path, tmp_path / "out")
-    assert predict_files(model, path, tmp_path / "out").done_before == 60
+    assert main(["batch", str(model), str(path), "--output", str(tmp_path / "out")]) == 0
+    assert capsys.readouterr().out == "60 rows in 1 parts; all were done before\n"
 
 
 def test_a_machine_that_does_not_see_the_folder_says_so(saved, tmp_path):
