@@ -9,7 +9,7 @@ from typing import Annotated, Any
 import typer
 
 from seqkit.console import import_tensorflow
-from seqkit.errors import ModelFileError, ParameterError
+from seqkit.errors import ModelFileError, ParameterError, require
 
 Output = Annotated[Path, typer.Option("--output", "-o", help="Folder to write the model to; must not exist.")]
 Config = Annotated[Path | None, typer.Option(help="YAML file of the parameters below; flags win over it.")]
@@ -18,11 +18,28 @@ Versions = Annotated[
     Path | None,
     typer.Option("--output", "-o", help="Folder of versions.", show_default="saved_models/MODEL's name"),
 ]
+Batching = Annotated[
+    bool,
+    typer.Option(
+        "--batching", help="Also write models.config and batching.config, TensorFlow Serving's, beside OUTPUT."
+    ),
+]
 
 
-def versions_folder(model: Path, given: Path | None) -> Path:
-    """Return where versions of a model are exported to: where a person said, or a folder of the model's name."""
-    return given or Path("saved_models") / model.resolve().name
+def export_version(estimator: Any, model: Path, output: Path | None, batching: bool) -> None:
+    """Export an estimator and say where to: where a person said, or to a folder of the model's name.
+
+    With ``batching``, also write the server's settings for all models that stand beside it.
+    """
+    from seqkit.serving.settings import write_settings
+
+    if batching:
+        require("tensorflow_serving", extra="serving", why="--batching")
+    folder = output or Path("saved_models") / model.resolve().name
+    typer.echo(estimator.export(folder))
+    if batching:
+        for file in write_settings(folder.resolve().parent):
+            typer.echo(file)
 
 
 def check_output(output: Path, overwrite: bool) -> None:

@@ -16,13 +16,14 @@ from seqkit.cli_parameters import estimator_command, given_parameters
 from seqkit.console import console, import_tensorflow, note
 from seqkit.errors import ParameterError
 from seqkit_pipelines.model_folders import (
+    Batching,
     Config,
     Output,
     Overwrite,
     Versions,
     check_output,
+    export_version,
     saved_class,
-    versions_folder,
 )
 
 app = typer.Typer(
@@ -172,9 +173,10 @@ def generate(
 def export(
     model: Model,
     output: Versions = None,
+    batching: Batching = False,
 ) -> None:
     """Export for TensorFlow Serving: OUTPUT/<next version>, checked in TensorFlow's C++ runtime before it appears."""
-    typer.echo(_load(model).export(versions_folder(model, output)))
+    export_version(_load(model), model, output, batching)
 
 
 DEMO_TUNE = "B4 B4 C5 D5 D5 C5 B4 A4 G4 G4 A4 B4 B4:3/2 A4:1/2 A4:2"

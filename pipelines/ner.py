@@ -16,14 +16,15 @@ from seqkit.cli_parameters import estimator_command, given_parameters
 from seqkit.console import console, entity_text, import_tensorflow, is_terminal, note
 from seqkit.errors import ExportError, ParameterError
 from seqkit_pipelines.model_folders import (
+    Batching,
     Config,
     Output,
     Overwrite,
     Versions,
     check_output,
+    export_version,
     load_model,
     saved_class,
-    versions_folder,
 )
 from seqkit_pipelines.tagging_files import (
     entities_of,
@@ -146,9 +147,10 @@ def predict(
 def export(
     model: Model,
     output: Versions = None,
+    batching: Batching = False,
 ) -> None:
     """Export for TensorFlow Serving: OUTPUT/<next version>, checked in TensorFlow's C++ runtime before it appears."""
-    typer.echo(_load(model).export(versions_folder(model, output)))
+    export_version(_load(model), model, output, batching)
 
 
 def demo(text: str | None = None, output: Path = Path("saved_models/ner")) -> None:

@@ -7,10 +7,12 @@ name, and one that cannot be imported harms only itself.
 
 from __future__ import annotations
 
+import contextlib
 import importlib
 import json
 import os
 import sys
+import threading
 from collections.abc import Sequence
 from importlib.metadata import EntryPoint, entry_points
 from pathlib import Path
@@ -154,6 +156,44 @@ def batch(
         raise typer.Exit(143) from error
     more = f", {report.errors:,} without an answer (see {output / 'errors'})" if report.errors else ""
     typer.echo(f"{report.rows:,} rows in {report.parts:,} parts{more}; {report.rows_per_second:,.0f} rows/s")
+
+
+@app.command()
+def serve(
+    folder: Annotated[Path, typer.Argument(help="Folder of exported models, or of one's versions.")] = Path(
+        "saved_models"
+    ),
+    host: Annotated[str, typer.Option(help="Address to listen at; 0.0.0.0 for all.")] = "127.0.0.1",
+    rest_port: Annotated[int, typer.Option(help="Port of REST; 0 for a free one.")] = 8501,
+    grpc_port: Annotated[int, typer.Option(help="Port of gRPC; 0 for a free one.")] = 8500,
+    grpc: Annotated[bool, typer.Option(help="Whether to serve gRPC, which imports TensorFlow.")] = True,
+    config: Annotated[
+        Path | None, typer.Option(help="A models.config.", show_default="FOLDER/models.config, if it is there")
+    ] = None,
+    allow_op: Annotated[
+        list[str] | None, typer.Option(help="An op that touches files or processes and may run.", show_default="none")
+    ] = None,
+) -> None:
+    """Serve exported models as TensorFlow Serving does, for development and tests; versions that appear are loaded."""
+    from seqkit.console import terminable
+    from seqkit.serving import Server
+
+    server = Server(
+        folder,
+        host=host,
+        rest_port=rest_port,
+        grpc_port=grpc_port if grpc else None,
+        config=config,
+        allow_ops=allow_op or (),
+        tell=lambda line: typer.echo(line, err=True),
+    )
+    with contextlib.suppress(KeyboardInterrupt), terminable(), server:  # both signals are how a server is ended
+        for served in server.store.available():
+            typer.echo(f"{server.rest_url}/v1/models/{served.name}/versions/{served.version}")
+            if server.grpc_url:
+                typer.echo(f"{server.grpc_url}/{served.name}/versions/{served.version}")
+        typer.echo("For development and tests. In production, run TensorFlow Serving on this folder.", err=True)
+        threading.Event().wait()
 
 
 @app.command()

@@ -19,7 +19,7 @@ def rows_of(manifest: Mapping[str, Any], outputs: Outputs, asked: Sequence | Non
     manifest : mapping
         The export's; its ``task`` tells what the outputs mean.
     outputs : mapping of str to numpy.ndarray
-        What ``serving_default`` or ``tokens`` gave; strings as bytes or as text.
+        What ``serving_default``, ``tokens`` or ``generate`` gave; strings as bytes or as text.
     asked : sequence of str, of list of str, or None, default=None
         The texts or tokens that were asked about, for the entities in them.
 
@@ -29,8 +29,8 @@ def rows_of(manifest: Mapping[str, Any], outputs: Outputs, asked: Sequence | Non
         Of a tagger: ``tags``, ``scores``, of texts ``tokens``, and ``entities`` as `seqkit.SequenceTagger.tag` has them
         (of tokens, ``start`` and ``end`` are their numbers). Of a classifier: ``label`` (or ``labels``) and
         ``probabilities`` by class. Of a regressor: ``value``. Of a language model: ``log_probability``. Of an
-        encoder-decoder: the best ``text`` (``tokens``) and its ``score``; or ``value``. Of any other model: each
-        output's own value.
+        encoder-decoder: the best ``text`` (``tokens``) and its ``score``; or ``value``. Of what writes: ``text``,
+        ``tokens`` or ``frames``, and ``log_probability``. Of any other model: each output's own value.
     """
     return _TASKS.get(manifest.get("task"), _plain)(manifest, outputs, asked)
 
@@ -93,6 +93,17 @@ def _targets(manifest, outputs, texts):
     return [{"tokens": _strings(row[:length]), "score": score} for row, length, score in best]
 
 
+def _written(manifest, outputs, texts):
+    scores = outputs["log_probability"].tolist()
+    if "text" in outputs:
+        told = [{"text": _string(text)} for text in outputs["text"].tolist()]
+    else:
+        name = "tokens" if "tokens" in outputs else "frames"
+        cut = [row[:n].tolist() for row, n in zip(outputs[name], outputs["lengths"].tolist(), strict=True)]
+        told = [{name: _strings(row) if name == "tokens" else row} for row in cut]
+    return [{**row, "log_probability": score} for row, score in zip(told, scores, strict=True)]
+
+
 def _plain(manifest, outputs, texts):
     columns = {name: values.tolist() for name, values in outputs.items()}
     count = len(next(iter(columns.values()), []))
@@ -106,6 +117,7 @@ _TASKS: dict[str, Callable] = {
     "regression": _values,
     "language_model": _likelihoods,
     "seq2seq": _targets,
+    "generation": _written,
 }
 
 

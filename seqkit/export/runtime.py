@@ -48,7 +48,17 @@ _STRING_SIZE = 24  # sizeof(TF_TString), fixed by its ABI
 
 
 class RuntimeModelError(RuntimeError):
-    """A model that does not load, or a request that it does not answer."""
+    """A model that does not load, or a request that it does not answer.
+
+    ``code`` is TensorFlow's, as gRPC numbers them: 3 (an invalid argument) unless TensorFlow said another.
+    """
+
+    def __init__(self, message: str, code: int = 3):
+        super().__init__(message)
+        self.code = code
+
+    def __reduce__(self):
+        return type(self), (str(self), self.code)
 
 
 class TensorSpec(NamedTuple):
@@ -278,7 +288,7 @@ class _Status:
         code, message = c.TF_GetCode(self.pointer), c.TF_Message(self.pointer).decode(errors="replace")
         c.TF_DeleteStatus(self.pointer)
         if kind is None and code:
-            raise RuntimeModelError(f"{self.doing}: {message}")
+            raise RuntimeModelError(f"{self.doing}: {message}", code)
 
 
 def registered_ops() -> set[str]:
