@@ -98,13 +98,15 @@ class Rest:
         except errors.HTTPError as error:
             raise ServingError(f"cannot be reached ({error})", "UNAVAILABLE") from error
         try:
-            told = json.loads(response.data)
+            # Strings that are not UTF-8 come as the bytes they are.
+            told = json.loads(response.data.decode("utf-8", "surrogateescape"))
         except ValueError:
-            told = {"error": response.data[:200].decode(errors="replace") or response.reason}
-        if response.status != 200:
-            message = told.get("error", told) if isinstance(told, dict) else told
-            raise ServingError(f"{message} (HTTP {response.status})", _CODES.get(response.status, "UNKNOWN"))
-        return told
+            told = None
+        if response.status == 200 and isinstance(told, dict):
+            return told
+        message = told.get("error") if isinstance(told, dict) else None
+        message = message or response.data[:200].decode(errors="replace") or response.reason
+        raise ServingError(f"{message} (HTTP {response.status})", _CODES.get(response.status, "UNKNOWN"))
 
 
 def _rest_spec(info: Mapping[str, Any]) -> TensorSpec:
