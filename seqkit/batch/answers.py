@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import zlib
 from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
 
-from seqkit.errors import ParameterError
+from seqkit.errors import InputTypeError, ParameterError
 
 _ENTITY = ("start", "end", "text", "label", "score")
 
@@ -159,6 +160,36 @@ class Written(Answers):
         return {name: [np.asarray(row).tolist() if name == "frames" else row for row in self.estimator.predict(inputs)]}
 
 
+class Music(Answers):
+    """Of a composer: ``midi``, the bytes of a file.
+
+    A text says the notes that a piece begins with, such as ``"C4 D4:2"``, or is empty; where the composer knows styles,
+    it is the style. One text always gives one piece; so does the same text in another row.
+    """
+
+    def __init__(self, estimator):
+        from seqkit.music import Composer
+
+        super().__init__(Composer.load(estimator))
+
+    def _types(self, pa):
+        return {"midi": pa.binary()}
+
+    def __call__(self, inputs):
+        """See `Answers`."""
+        from seqkit.music import read_notes
+        from seqkit.music.writing import midi_bytes
+
+        if any(not isinstance(text, str) for text in inputs):
+            raise InputTypeError("a composer is asked with texts: notes to begin with, or a style")
+        about: dict[str, Any] = {"seed": [zlib.crc32(text.encode()) for text in inputs]}
+        if self.estimator.generator_.context_kind_ == "styles":
+            about["style"] = inputs
+        else:
+            about["begin"] = [read_notes(text) if text.strip() else None for text in inputs]
+        return {"midi": [midi_bytes(score) for score in self.estimator.generate(len(inputs), **about)]}
+
+
 ANSWERS: dict[str, type[Answers]] = {
     "SequenceTagger": Tags,
     "SequenceClassifier": Classes,
@@ -168,6 +199,14 @@ ANSWERS: dict[str, type[Answers]] = {
     "Seq2Seq": Targets,
     "SequenceGenerator": Written,
 }
+
+
+def load_answers(folder: str) -> Answers:
+    """Return what makes columns of a saved model's answers."""
+    import seqkit
+    from seqkit.music.composer import is_composer
+
+    return Music(folder) if is_composer(folder) else answers_of(seqkit.load(folder))
 
 
 def answers_of(estimator) -> Answers:
@@ -191,4 +230,5 @@ def entity_type():
 def _type(pa, classes: np.ndarray):
     """Return the Arrow type of classes or tags: text, unless all are numbers of one kind."""
     kinds = {type(value) for value in classes.tolist()}
-    return pa.from_numpy_dtype(classes.dtype) if kinds in ({int}, {float}, {bool}) else pa.string()
+    numbers = {int: pa.int64(), float: pa.float64(), bool: pa.bool_()}
+    return numbers.get(kinds.pop(), pa.string()) if len(kinds) == 1 else pa.string()

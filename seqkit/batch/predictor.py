@@ -14,8 +14,8 @@ from seqkit.batch.plan import NAMES
 from seqkit.batch.reading import readable
 from seqkit.errors import ModelFileError, ParameterError, SeqkitError
 
-#: Models that this process has loaded, by folder and fingerprint.
-_LOADED: dict[tuple[str, str], Any] = {}
+#: Models that this process has loaded, by folder, fingerprint and the ops that they may have.
+_LOADED: dict[tuple, Any] = {}
 #: Name of the column that says why a row has no answer.
 ERROR = "error"
 
@@ -36,7 +36,7 @@ class BatchPredictor:
     Parameters
     ----------
     model : str or os.PathLike
-        Folder of a saved estimator.
+        Folder of a saved estimator, or an export.
     column : str or None, default=None
         The column that is read; None: the first of ``text``, ``tokens``, ``sentence``, ``review``, ``content``,
         ``source``, ``tree``, ``features``.
@@ -45,6 +45,8 @@ class BatchPredictor:
     max_length : int or None, default=None
         Longest input, in characters of a text or in items of a list; what is longer is an error of its row. Nothing is
         ever cut.
+    allow_ops : sequence of str, default=()
+        Ops that touch files or processes and may be run all the same, of an exported model.
 
     Examples
     --------
@@ -59,10 +61,12 @@ class BatchPredictor:
         column: str | None = None,
         answers: Sequence[str] | None = None,
         max_length: int | None = None,
+        allow_ops: Sequence[str] = (),
     ):
         self.model = os.path.abspath(model)
         self.fingerprint = folder_fingerprint(model)
         self.column, self.answers, self.max_length = column, answers and tuple(answers), max_length
+        self.allow_ops = tuple(allow_ops)
 
     def __call__(self, data):
         """Return the table with answers; a row that cannot be answered has nulls, and a reason in ``error``."""
@@ -142,18 +146,17 @@ class BatchPredictor:
 
     def _made(self):
         """Return the model's answers, loaded once in a process."""
-        key = self.model, self.fingerprint
+        key = self.model, self.fingerprint, self.allow_ops
         if key not in _LOADED:
-            import seqkit
-            from seqkit.batch.answers import answers_of
+            from seqkit.batch.answers import load_answers
             from seqkit.batch.served import ServedAnswers, is_export
 
             if folder_fingerprint(self.model) != self.fingerprint:
                 raise ModelFileError(f"{self.model} is not the model any more that the job was begun with.")
             if is_export(self.model):
-                _LOADED[key] = ServedAnswers(self.model)
+                _LOADED[key] = ServedAnswers(self.model, self.allow_ops)
             else:
-                _LOADED[key] = answers_of(seqkit.load(self.model))
+                _LOADED[key] = load_answers(self.model)
         return _LOADED[key]
 
 

@@ -379,7 +379,7 @@ class SequenceGenerator(WritingMixin, NextStepEstimator):
         temperature: float = 1.0,
         top_k: int = 0,
         top_p: float = 1.0,
-        seed: int | None = None,
+        seed: int | Sequence[int] | None = None,
     ) -> list:
         """Write a sequence for each context.
 
@@ -395,9 +395,9 @@ class SequenceGenerator(WritingMixin, NextStepEstimator):
             Below 1 for more likely, above 1 for more daring items; 0: always the most probable one.
         top_k, top_p : int, float
             Draw from the most probable tokens only, see `LanguageModel.generate`. They say nothing of frames.
-        seed : int or None
-            The first sequence has this seed, the next one more, and so on; what others there are makes no difference.
-            None: a seed by chance.
+        seed : int, sequence of int, or None
+            The first sequence has this seed, the next one more, and so on; or each its own. What others there are makes
+            no difference. None: a seed by chance.
 
         Returns
         -------
@@ -431,7 +431,7 @@ class SequenceGenerator(WritingMixin, NextStepEstimator):
         temperature: float = 1.0,
         top_k: int = 0,
         top_p: float = 1.0,
-        seed: int | None = None,
+        seed: int | Sequence[int] | None = None,
     ) -> list[list[str]]:
         """Write the tokens that templates leave open, each given all before it.
 

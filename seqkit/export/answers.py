@@ -45,6 +45,7 @@ def _tags(manifest, outputs, texts):
         cut = {name: values[i][:length] for name, values in columns.items()}
         row = {name: cut[name] if name == "scores" else _strings(cut[name]) for name in names[:3] if name in cut}
         if texts is not None:
+            row.setdefault("tokens", texts[i])
             spans = entity_spans(row["tags"], manifest["scheme"]) if manifest.get("scheme") else []
             places = [(a, b, " ".join(texts[i][a:b])) for a, b, _ in spans]
             if "starts" in cut:

@@ -19,6 +19,8 @@ from sklearn.exceptions import NotFittedError
 from sklearn.utils import estimator_checks
 
 import seqkit
+from seqkit.batch.answers import answers_of
+from seqkit.batch.served import ServedAnswers
 from seqkit.errors import InputTypeError, ParameterError, SeqkitError, TrainingError
 from seqkit.export.runtime import Runtime
 from seqkit.export.warmup import read_warmup
@@ -228,6 +230,38 @@ def test_a_served_request_of_n_is_n_of_one(exported):
             for i in range(count):
                 for name, row in model.run(signature, alone(inputs, i)).items():
                     assert_same_row(whole[name][i : i + 1], row, signature not in ("encode", "begin"))
+
+
+def test_a_batch_of_an_export_is_that_of_the_estimator(fitted, exported):
+    X = [x for x in fitted.example.X if np.size(x)] if fitted.example.X is not None else [0, 0]
+    X = [list(x) if isinstance(x, np.ndarray) else x for x in X]
+    if isinstance(fitted.estimator, seqkit.LanguageModel):  # its export reads texts alone
+        X = [x if isinstance(x, str) else " ".join(x) for x in X]
+    served, own = ServedAnswers(exported), answers_of(fitted.estimator)
+    found, expected = served(X), own(X)
+    assert set(served.default) <= set(found) <= set(own.types) and served.types.keys() == found.keys()
+    for name, column in found.items():
+        if name == "probabilities":
+            shares = np.array([list(row.values()) for row in column])
+            np.testing.assert_allclose(shares, np.stack(list(expected[name].values()), 1), atol=1e-4)
+        elif name in ("label", "labels", "tags"):
+            assert [as_text(row) for row in column] == [as_text(row) for row in expected[name]]
+        elif name == "entities":
+            places = [[(e["start"], e["end"], e["text"], e["label"]) for e in row] for row in expected[name]]
+            assert [[(e["start"], e["end"], e["text"], e["label"]) for e in row] for row in column] == places
+        elif name in ("text", "tokens"):
+            assert column == [row if row is None or isinstance(row, str) else list(row) for row in expected[name]]
+        else:
+            assert_close(
+                [np.asarray(row, float) for row in column],
+                [np.asarray(row, float) for row in expected[name]],
+                atol=1e-3,
+            )
+
+
+def as_text(value):
+    """Return labels as an export has them."""
+    return [str(one) for one in value] if isinstance(value, list | np.ndarray) else str(value)
 
 
 def test_served_by_many_at_once(exported):
