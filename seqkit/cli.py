@@ -192,6 +192,8 @@ def serve(
             typer.echo(f"{server.rest_url}/v1/models/{served.name}/versions/{served.version}")
             if server.grpc_url:
                 typer.echo(f"{server.grpc_url}/{served.name}/versions/{served.version}")
+        if not server.store.available():
+            typer.echo(f"{folder}: no model can be served yet; those that are exported to it will be.", err=True)
         typer.echo("For development and tests. In production, run TensorFlow Serving on this folder.", err=True)
         threading.Event().wait()
 

@@ -14,7 +14,7 @@ from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
-from seqkit.errors import ParameterError, ServingError, require
+from seqkit.errors import ParameterError, SeqkitError, ServingError, require
 from seqkit.serving.rest import RestApp
 from seqkit.serving.settings import MODELS, read_models
 from seqkit.serving.store import ModelStore, models_in
@@ -79,7 +79,7 @@ class Server:
         self._config = Path(config) if config is not None else None
         self._threads = threads or 4 * (os.cpu_count() or 1)
         self.store = ModelStore(self._models, allow_ops=allow_ops, tell=tell)
-        self._stop, self._ends = threading.Event(), contextlib.ExitStack()
+        self._tell, self._stop, self._ends = tell, threading.Event(), contextlib.ExitStack()
 
     def _models(self):
         file = self._config or self.root / MODELS
@@ -91,21 +91,16 @@ class Server:
         Raises
         ------
         SeqkitError
-            If there is no model that can be served, or a port is taken.
+            If there is no such folder, a file of settings is damaged, or a port is taken.
         """
-        if self._config is None:
-            models_in(self.root)  # a folder that is not there is told at once
-        else:
-            read_models(self._config)
         with contextlib.ExitStack() as ends:
             ends.callback(self.store.close)
             self.store.refresh()
-            pool = ends.enter_context(ThreadPoolExecutor(self._threads, "request"))
             rest, grpc = self._ports
             if rest is not None:
-                self.rest_url = f"http://{self.host}:{self._start_rest(ends, pool, rest)}"
+                self.rest_url = f"http://{self.host}:{self._start_rest(ends, rest)}"
             if grpc is not None:
-                self.grpc_url = f"grpc://{self.host}:{self._start_grpc(ends, pool, grpc)}"
+                self.grpc_url = f"grpc://{self.host}:{self._start_grpc(ends, grpc)}"
             watcher = threading.Thread(target=self._watch, name="versions", daemon=True)
             watcher.start()
             ends.callback(watcher.join)
@@ -126,11 +121,19 @@ class Server:
         self.stop()
 
     def _watch(self) -> None:
+        told = ""
         while not self._stop.wait(self._poll):
-            self.store.refresh()
+            try:
+                self.store.refresh()
+                told = ""
+            except (SeqkitError, OSError) as error:  # such as a file of settings that somebody is still writing
+                if str(error) != told:
+                    told = str(error)
+                    self._tell(told)
 
-    def _start_rest(self, ends: contextlib.ExitStack, pool: ThreadPoolExecutor, port: int) -> int:
+    def _start_rest(self, ends: contextlib.ExitStack, port: int) -> int:
         uvicorn = require("uvicorn", extra="serving", why="The REST server")
+        pool = ends.enter_context(ThreadPoolExecutor(self._threads, "rest"))
         listening = ends.enter_context(socket.socket(socket.AF_INET6 if ":" in self.host else socket.AF_INET))
         listening.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         try:
@@ -152,10 +155,11 @@ class Server:
         ends.callback(end)
         return listening.getsockname()[1]
 
-    def _start_grpc(self, ends: contextlib.ExitStack, pool: ThreadPoolExecutor, port: int) -> int:
+    def _start_grpc(self, ends: contextlib.ExitStack, port: int) -> int:
         require("tensorflow_serving.apis", extra="serving", why="The gRPC server")
         from seqkit.serving.rpc import make_server
 
+        pool = ends.enter_context(ThreadPoolExecutor(self._threads, "grpc"))
         try:
             server, port = make_server(self.store, self.root, pool, f"{self.host}:{port}")
         except RuntimeError as error:

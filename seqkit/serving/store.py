@@ -100,27 +100,27 @@ class ModelStore:
         """Load the versions that are to be served and are not; then drop the others, when no request uses them.
 
         A version that does not load is told once, and tried again when its file is another; those before it stay.
+
+        Raises
+        ------
+        SeqkitError, OSError
+            If it cannot be told what is to be served; then all stays as it is.
         """
         with self._refreshing:
-            try:
-                configs = {config.name: config for config in self._models()}
-            except SeqkitError as error:  # such as a file of settings that somebody is still writing
-                self._tell(str(error))
-                return
+            configs = {config.name: config for config in self._models()}
+            wanted = {name: config.wanted() for name, config in configs.items()}
             with self._lock:
-                gone = [(name, set()) for name in self._served if name not in configs]
-                self._configs = configs
                 for name in configs:
                     self._served.setdefault(name, {})
-            for config in configs.values():
-                wanted = config.wanted()
-                for version, path in wanted.items():
-                    before, written = self._served[config.name].get(version), _written(path)
+            for name, versions in wanted.items():
+                for version, path in versions.items():
+                    before, written = self._served[name].get(version), _written(path)
                     if before is None or (before.state == "END" and (not before.code or before.written != written)):
-                        self._load(Served(config.name, version, path, written=written))
-                self._retire(config.name, set(wanted))
-            for name, keep in gone:
-                self._retire(name, keep)
+                        self._load(Served(name, version, path, written=written))
+            with self._lock:
+                self._configs = configs  # labels move when the versions are there that they name
+            for name in self._served:
+                self._retire(name, set(wanted.get(name, ())))
 
     def configure(self, models: Sequence[ModelConfig]) -> None:
         """Serve these models from now on."""

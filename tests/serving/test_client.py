@@ -2,6 +2,7 @@
 
 import json
 import os
+import shutil
 import signal
 import socket
 import subprocess
@@ -15,6 +16,7 @@ import pytest
 
 from seqkit.errors import DataError, InputTypeError, ParameterError, ServingError
 from seqkit.serving import Client, Server
+from seqkit.serving.settings import write_settings
 
 
 @pytest.fixture(params=["rest", "grpc"])
@@ -151,6 +153,28 @@ def test_nobody_there_and_nobody_answering(scheme):
     with Client(f"{scheme}://127.0.0.1:{port}/m", retries=1) as client, pytest.raises(ServingError) as error:
         client.status()
     assert error.value.code == "UNAVAILABLE" and f"127.0.0.1:{port}/m: " in str(error.value)
+
+
+def test_labels_and_settings_that_change(versions, tmp_path):
+    shutil.copytree(versions, tmp_path / "lengths")
+    models, _ = write_settings(tmp_path)
+    text, lines = models.read_text(), []
+    with Server(tmp_path, rest_port=0, grpc_port=None, poll_seconds=0.05, tell=lines.append) as server:
+        with Client(f"{server.rest_url}/v1/models/lengths/labels/canary") as client:
+            assert client.predict([""]) == [{"value": 100.0}]
+            models.write_text("model_config_list { nonsense")
+            wait(lambda: any("not a ModelServerConfig" in line for line in lines))
+            assert client.predict([""]) == [{"value": 100.0}]
+            models.write_text(text.replace("2", "1"))
+            wait(lambda: client.predict([""]) == [{"value": 0.0}])
+        assert sum("not a ModelServerConfig" in line for line in lines) == 1
+
+
+def wait(done):
+    end = time.monotonic() + 30
+    while not done():
+        assert time.monotonic() < end
+        time.sleep(0.05)
 
 
 def test_a_port_that_is_taken(server, versions):

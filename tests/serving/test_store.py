@@ -6,7 +6,7 @@ import threading
 import numpy as np
 import pytest
 
-from seqkit.errors import ModelFileError, ParameterError, ServingError
+from seqkit.errors import FormatError, ModelFileError, ParameterError, ServingError
 from seqkit.export.runtime import RuntimeModelError
 from seqkit.serving.store import ModelConfig, ModelStore, models_in
 
@@ -142,6 +142,19 @@ def test_swaps_under_load_lose_nothing(versions, tmp_path):
         asker.join()
     assert set(found) == {3.0, 103.0} and len(found) > 100
     assert next(iter(states(store).items())) == (7, "AVAILABLE") and len(store.available()) == 1
+    store.close()
+
+
+def test_settings_that_cannot_be_read_change_nothing(versions):
+    def broken():
+        raise FormatError("models.config", None, "not a ModelServerConfig")
+
+    store = ModelStore([ModelConfig("m", versions)])
+    store.refresh()
+    store._models = broken
+    with pytest.raises(FormatError):
+        store.refresh()
+    assert value(store) == 103.0
     store.close()
 
 
