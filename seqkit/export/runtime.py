@@ -336,6 +336,7 @@ class Runtime:
 
     def __init__(self, path: str | Path, *, config: bytes = b""):
         self._session = self._graph = None
+        self._places: dict[str, tuple[ctypes.Array, ctypes.Array]] = {}
         self.path = str(path)
         file = SavedModelFile(path)
         self.signatures, self.ops = file.signatures, file.ops
@@ -381,6 +382,9 @@ class Runtime:
             raise RuntimeModelError(f"signature {signature!r} takes the inputs {sorted(wanted)}, got {sorted(given)}")
         arrays = [as_input(name, spec, inputs[name]) for name, spec in wanted.items()]
         specs = self.signatures[signature]["outputs"]
+        if signature not in self._places:
+            self._places[signature] = self._outputs(wanted.values()), self._outputs(specs.values())
+        feeds, fetches = self._places[signature]
         c, tensors, results = library(), [], (_P * len(specs))()
         try:
             for array, spec in zip(arrays, wanted.values(), strict=True):
@@ -388,8 +392,8 @@ class Runtime:
             with _Status(f"running signature {signature!r}") as status:
                 c.TF_SessionRun(
                     self._session, None,
-                    self._outputs(wanted.values()), (_P * len(tensors))(*tensors), len(tensors),
-                    self._outputs(specs.values()), results, len(specs),
+                    feeds, (_P * len(tensors))(*tensors), len(tensors),
+                    fetches, results, len(specs),
                     None, 0, None, status,
                 )  # fmt: skip
             return {name: _to_array(result) for name, result in zip(specs, results, strict=True)}
