@@ -125,10 +125,17 @@ def batch(
     answers: Annotated[list[str] | None, typer.Option(help="A column of answers.", show_default="the usual")] = None,
     token_column: Annotated[int, typer.Option(help="Column of the tokens in CoNLL.")] = 0,
     max_length: Annotated[int | None, typer.Option(help="Longest input; a longer one is an error of its row.")] = None,
+    allow_op: Annotated[
+        list[str] | None,
+        typer.Option(help="An op of an export that touches files or processes and may run.", show_default="none"),
+    ] = None,
     on_error: Annotated[str, typer.Option(help="skip: bad rows are set aside; fail: the first one stops.")] = "skip",
     shard_rows: Annotated[int, typer.Option(help="Most rows of a part.")] = 10_000,
-    engine: Annotated[str, typer.Option(help="local, or processes of this machine.")] = "local",
+    engine: Annotated[str, typer.Option(help="local; processes of this machine; ray, here or on a cluster.")] = "local",
     workers: Annotated[int | None, typer.Option(help="Processes.", show_default="one a core")] = None,
+    address: Annotated[
+        str | None, typer.Option(metavar="HOST:PORT", help="A Ray cluster, or auto.", show_default="begin one here")
+    ] = None,
 ) -> None:
     """Predict files of any size into a folder of parts; run again, it goes on where it was stopped."""
     from seqkit.batch import predict_files
@@ -146,16 +153,22 @@ def batch(
             answers=answers,
             token_column=token_column,
             max_length=max_length,
+            allow_ops=allow_op or (),
             on_error=on_error,
             shard_rows=shard_rows,
             engine=engine,
             workers=workers,
+            address=address,
             verbose="auto" if is_terminal() else "lines",
         )
     except Terminated as error:
         raise typer.Exit(143) from error
     more = f", {report.errors:,} without an answer (see {output / 'errors'})" if report.errors else ""
-    typer.echo(f"{report.rows:,} rows in {report.parts:,} parts{more}; {report.rows_per_second:,.0f} rows/s")
+    if report.rows and report.rows == report.done_before:
+        speed = "all were done before"
+    else:
+        speed = f"{report.rows_per_second:,.0f} rows/s"
+    typer.echo(f"{report.rows:,} rows in {report.parts:,} parts{more}; {speed}")
 
 
 @app.command()

@@ -36,14 +36,18 @@ class Worker:
     contender : callable or None
         Makes what the process asks, from the three above; None: `Contender`. The process gets it pickled, before the
         threads are set: its module must not import a framework.
+    alone : bool
+        Whether the process begins no others; it is then ended with this one, whatever happens.
     """
 
-    def __init__(self, key: str, threads: int, sentences: int | None, contender: Callable | None = None):
+    def __init__(
+        self, key: str, threads: int, sentences: int | None, contender: Callable | None = None, alone: bool = True
+    ):
         context = multiprocessing.get_context("spawn")
         self.key = key
         self._pipe, other = context.Pipe()
         self._process = context.Process(
-            target=_serve, args=(other, key, threads, sentences, contender or Contender), daemon=True
+            target=_serve, args=(other, key, threads, sentences, contender or Contender), daemon=alone
         )
         self._process.start()
         other.close()

@@ -5,12 +5,16 @@ from __future__ import annotations
 import base64
 import json
 import os
+import platform
 import sys
 import time
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import closing, contextmanager
 from pathlib import Path
 from typing import Any, NamedTuple
 
+from seqkit.batch.engines import check_engine, run_shards
+from seqkit.batch.lock import locked
 from seqkit.batch.plan import Plan, Shard, make_plan
 from seqkit.batch.predictor import BatchPredictor
 from seqkit.batch.reading import Problem, ShardReader
@@ -23,10 +27,11 @@ from seqkit.batch.writing import (
     write_jsonl,
     write_parquet,
 )
+from seqkit.console import progress, terminable
 from seqkit.errors import DataError, FormatError, ParameterError
 from seqkit.io.lines import replacing, write_bytes, write_whole
 
-_PLAN, _DONE = "plan.json", "done"
+_PLAN, _DONE, _LOCK = "plan.json", "done", "lock"
 _EVERY = 5.0  # seconds between lines of progress
 _JOB = "_job"  # readers of folders of data leave out what begins with an underscore
 REPORT, SUCCESS, ERRORS = "report.json", "_SUCCESS", "errors"
@@ -71,7 +76,7 @@ class ShardJob:
     """
 
     def __init__(self, folder: Path, plan: Plan, predictor: BatchPredictor):
-        self.folder, self.plan, self.predictor = folder, plan, predictor
+        self.folder, self.plan, self.predictor = folder.absolute(), plan, predictor
         self._reader: ShardReader | None = None
 
     def __getstate__(self):
@@ -82,6 +87,7 @@ class ShardJob:
         """Predict a shard and write its part."""
         began, options = time.perf_counter(), self.plan.options
         if self._reader is None:
+            self._look_around()
             self._reader = ShardReader(self.plan.files, options)
         rows = self._reader.read(shard)
         columns, reasons = self.predictor.predict(rows.inputs)
@@ -97,6 +103,22 @@ class ShardJob:
         done = Done(shard.number, shard.rows, len(problems), time.perf_counter() - began)
         write_bytes(_done_path(self.folder, shard.number), json.dumps(done._asdict()).encode())
         return done
+
+    def _look_around(self) -> None:
+        """See whether this machine sees what the one sees that planned the job."""
+        path = self.folder / _JOB / _PLAN
+        if not path.is_file() or path.read_text(encoding="utf-8") != self.plan.to_json():
+            raise self._unseen(f"does not see the job in {self.folder}")
+        for name in (self.predictor.model, *(file.path for file in self.plan.files)):
+            if not os.path.exists(name):
+                raise self._unseen(f"does not see {name}")
+
+    @staticmethod
+    def _unseen(what: str) -> DataError:
+        return DataError(
+            f"The machine {platform.node()} {what}. The model, the input and the output must be on a file system that "
+            "all machines share, under the same names."
+        )
 
     def _tell(self, shard: Shard, problems: Mapping[int, Problem]) -> None:
         """Write the errors of a shard; or raise the first, if the job is to stop there."""
@@ -136,10 +158,12 @@ def predict_files(
     answers: Sequence[str] | None = None,
     token_column: int = 0,
     max_length: int | None = None,
+    allow_ops: Sequence[str] = (),
     on_error: str = "skip",
     shard_rows: int = 10_000,
     engine: str = "local",
     workers: int | None = None,
+    address: str | None = None,
     verbose: bool | str = "auto",
 ) -> Report:
     """Predict all rows of files, larger than memory, into a folder of parts; go on where an earlier run stopped.
@@ -168,15 +192,20 @@ def predict_files(
         Column of the tokens in CoNLL files.
     max_length : int or None, default=None
         Longest input, in characters of a text or items of a list; a longer one is an error of its row.
+    allow_ops : sequence of str, default=()
+        Ops of an export that touch files or processes, and may be run all the same.
     on_error : {"skip", "fail"}, default="skip"
         "skip": a row that cannot be read or answered has nulls in the output, and a record in ``errors/``. "fail": the
         first one stops the job.
     shard_rows : int, default=10_000
         Most rows of a part.
-    engine : {"local", "processes"}, default="local"
-        Where the work is done: in this process, or in several of this machine.
+    engine : {"local", "processes", "ray"}, default="local"
+        Where the work is done: in this process, in several of this machine, or by Ray (extra ``[ray]``).
     workers : int or None, default=None
-        Processes; None: as many as there are cores.
+        Processes; None: as many as there are cores, with Ray as the cluster has CPUs.
+    address : str or None, default=None
+        A Ray cluster, ``host:port`` or ``auto``, whose nodes all see the model, the input and the output under the same
+        names; None: Ray is begun on this machine, and stopped at the end.
     verbose : bool or {"auto", "lines"}, default="auto"
         Progress by rows: a bar on a terminal, plain lines ("lines"), or none (False).
 
@@ -187,9 +216,12 @@ def predict_files(
     Raises
     ------
     ParameterError
-        If the folder holds a job of another model, another input or other options.
+        If the folder holds a job of another model, another input or other options; or if another process is at work
+        there.
     """
+    check_engine(engine, workers, address)
     files = find_files([inputs] if isinstance(inputs, str | os.PathLike) else inputs)
+    files = [path.absolute() for path in files]  # workers may have another working directory
     options: dict[str, Any] = {
         "input_format": input_format,
         "output_format": _output_format(output_format, files, input_format),
@@ -203,46 +235,68 @@ def predict_files(
     }
     if options["output_format"] == "conll":
         options["answers"] = ["tokens", "tags"]
-    predictor = BatchPredictor(model, answers=options["answers"], max_length=max_length)
+    predictor = BatchPredictor(model, answers=options["answers"], max_length=max_length, allow_ops=allow_ops)
     plan = make_plan(files, {"path": predictor.model, "fingerprint": predictor.fingerprint}, options)
     schema = carried_schema(plan.files, options) if options["output_format"] == "parquet" else None
     plan = plan._replace(options={**options, "schema": schema and base64.b64encode(schema.serialize()).decode()})
     folder = Path(output)
-    _begin(folder, plan)
-    return _run(folder, plan, predictor, engine, workers, verbose)
+    with _begun(folder, plan):
+        return _run(folder, plan, predictor, engine, workers, address, verbose)
 
 
-def _begin(folder: Path, plan: Plan) -> None:
-    """Write the plan into a new folder; or check that the one of an earlier run is the same."""
-    path = folder / _JOB / _PLAN
-    if path.is_file():
-        before = Plan.from_json(path.read_text(encoding="utf-8"))
-        if (why := before.difference(plan)) is not None:
-            raise ParameterError(
-                f"{folder} holds a job of its own that this one does not continue: {why}. Give another output folder, "
-                "or remove this one."
-            )
-        return
-    if folder.is_dir() and any(folder.iterdir()):
+@contextmanager
+def _begun(folder: Path, plan: Plan) -> Iterator[None]:
+    """Hold the folder of a job for this process alone: a new one, or an earlier run's of the same plan."""
+    if folder.is_dir() and not (folder / _JOB).is_dir() and any(folder.iterdir()):
         raise ParameterError(f"{folder} is not empty, and holds no job that could be continued. Give another folder.")
     (folder / _JOB / _DONE).mkdir(parents=True, exist_ok=True)
-    write_bytes(path, plan.to_json().encode())
+    with locked(folder / _JOB / _LOCK, folder):
+        path = folder / _JOB / _PLAN
+        if path.is_file():
+            before = Plan.from_json(path.read_text(encoding="utf-8"))
+            if (why := before.difference(plan)) is not None:
+                raise ParameterError(
+                    f"{folder} holds a job of its own that this one does not continue: {why}. Give another output "
+                    "folder, or remove this one."
+                )
+        if not path.is_file() or path.read_text(encoding="utf-8") != plan.to_json():
+            write_bytes(path, plan.to_json().encode())
+        _sweep(folder)
+        try:
+            yield
+        finally:
+            _sweep(folder)
 
 
-def _run(folder: Path, plan: Plan, predictor: BatchPredictor, engine: str, workers: int | None, verbose) -> Report:
-    from seqkit.batch.engines import run_shards
-    from seqkit.console import progress, terminable
+def _sweep(folder: Path) -> None:
+    """Remove what killed workers left half written."""
+    for place in (folder, folder / ERRORS, folder / _JOB, folder / _JOB / _DONE):
+        for path in place.glob(".*.tmp"):
+            path.unlink(missing_ok=True)
 
+
+def _run(
+    folder: Path,
+    plan: Plan,
+    predictor: BatchPredictor,
+    engine: str,
+    workers: int | None,
+    address: str | None,
+    verbose: bool | str,
+) -> Report:
     output = plan.options["output_format"]
     done = {d.shard: d for d in map(_read_done, (folder / _JOB / _DONE).glob("*.json"))}
     done = {n: d for n, d in done.items() if part_path(folder, n, output).is_file()}
     before = sum(d.rows for d in done.values())
     todo = [shard for shard in plan.shards if shard.number not in done]
+    if todo:
+        (folder / SUCCESS).unlink(missing_ok=True)
     began, rows, errors = time.perf_counter(), before, sum(d.errors for d in done.values())
+    shards = run_shards(ShardJob(folder, plan, predictor), todo, engine, workers, address)
     try:
-        with terminable(), progress(plan.rows, "predict", verbose, _EVERY) as bar:
+        with terminable(), progress(plan.rows, "predict", verbose, _EVERY) as bar, closing(shards):
             bar.advance(before)
-            for found in run_shards(ShardJob(folder, plan, predictor), todo, engine, workers):
+            for found in shards:
                 done[found.shard] = found
                 rows, errors = rows + found.rows, errors + found.errors
                 bar.advance(found.rows)

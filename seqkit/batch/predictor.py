@@ -6,6 +6,7 @@ import hashlib
 import os
 from collections.abc import Sequence
 from pathlib import Path
+from threading import Lock
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -16,6 +17,7 @@ from seqkit.errors import ModelFileError, ParameterError, SeqkitError
 
 #: Models that this process has loaded, by folder, fingerprint and the ops that they may have.
 _LOADED: dict[tuple, Any] = {}
+_LOADING = Lock()  # threads of one process, such as Dask's, wait for the one that loads
 #: Name of the column that says why a row has no answer.
 ERROR = "error"
 
@@ -147,17 +149,18 @@ class BatchPredictor:
     def _made(self):
         """Return the model's answers, loaded once in a process."""
         key = self.model, self.fingerprint, self.allow_ops
-        if key not in _LOADED:
-            from seqkit.batch.answers import load_answers
-            from seqkit.batch.served import ServedAnswers, is_export
+        with _LOADING:
+            if key not in _LOADED:
+                _LOADED[key] = self._load()
+            return _LOADED[key]
 
-            if folder_fingerprint(self.model) != self.fingerprint:
-                raise ModelFileError(f"{self.model} is not the model any more that the job was begun with.")
-            if is_export(self.model):
-                _LOADED[key] = ServedAnswers(self.model, self.allow_ops)
-            else:
-                _LOADED[key] = load_answers(self.model)
-        return _LOADED[key]
+    def _load(self):
+        from seqkit.batch.answers import load_answers
+        from seqkit.batch.served import ServedAnswers, is_export
+
+        if folder_fingerprint(self.model) != self.fingerprint:
+            raise ModelFileError(f"{self.model} is not the model any more that the job was begun with.")
+        return ServedAnswers(self.model, self.allow_ops) if is_export(self.model) else load_answers(self.model)
 
 
 def folder_fingerprint(folder: str | os.PathLike) -> str:

@@ -112,7 +112,8 @@ class ShardReader:
 
         if self._open is None or self._open[:2] != (shard.file, shard.first):
             self.close()
-            source = self._held.enter_context(pyarrow.parquet.ParquetFile(path))
+            # Buffered ahead, what was read of all row groups would be kept until the file is closed.
+            source = self._held.enter_context(pyarrow.parquet.ParquetFile(path, pre_buffer=False))
             self._open = shard.file, shard.first, _ParquetRows(source, shard.first)
         following = self._open[2]
         try:

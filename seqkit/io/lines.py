@@ -6,6 +6,7 @@ import errno
 import gzip
 import io
 import os
+import secrets
 import shutil
 import stat
 import sys
@@ -183,7 +184,8 @@ def replacing(path: Path) -> Iterator[Path]:
     """A temporary name beside `path`, renamed to it unless an exception comes."""
     if not path.parent.is_dir():
         raise FileNotFoundError(errno.ENOENT, "No such folder", str(path.parent))
-    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
+    # The number of a process may be that of another one on another machine with the same folder.
+    temporary = path.with_name(f".{path.name}.{os.getpid()}-{secrets.token_hex(3)}.tmp")
     try:
         yield temporary
         with suppress(FileNotFoundError):

@@ -411,7 +411,7 @@ def _parquet_rows(stream: Any, name: str) -> Iterator[tuple[int, dict[str, Any]]
 
     row = 0
     try:
-        file = pyarrow.parquet.ParquetFile(stream)  # not closed: that would close a stream that is the caller's
+        file = pyarrow.parquet.ParquetFile(stream, pre_buffer=False)  # not closed: the stream is the caller's
         _check_distinct(file.schema_arrow.names, name, None)
         for batch in file.iter_batches(batch_size=_BATCH):
             try:

@@ -2,6 +2,7 @@
 
 import json
 import os
+import pickle
 import signal
 import subprocess
 import sys
@@ -17,7 +18,10 @@ from estimator_examples import first_example
 
 import seqkit
 from seqkit.batch import BatchPredictor, predict_files
-from seqkit.errors import FormatError, ParameterError
+from seqkit.batch.job import ShardJob
+from seqkit.batch.lock import locked
+from seqkit.batch.plan import Plan
+from seqkit.errors import DataError, FormatError, ModelFileError, ParameterError
 from seqkit.estimators import all_estimators
 from seqkit.tags import entity_spans
 
@@ -127,8 +131,6 @@ def test_what_a_model_refuses_is_found_among_many(saved):
 
 
 def test_tables_in_memory(saved):
-    import pickle
-
     predictor = pickle.loads(pickle.dumps(BatchPredictor(saved("SequenceClassifier"))))
     frame = pd.DataFrame({"text": [TEXTS[0], None, TEXTS[1]], "label": [1, 2, 3]}, index=[7, 8, 9])
     found = predictor(frame)
@@ -200,8 +202,9 @@ def test_a_killed_job_loses_and_doubles_nothing(saved, tmp_path):
     limit = time.monotonic() + 120
     while len(list((tmp_path / "out").glob("part-*"))) < 5 and time.monotonic() < limit and process.poll() is None:
         time.sleep(0.01)
-    os.killpg(process.pid, signal.SIGKILL)  # the workers too
+    process.kill()
     process.wait()
+    assert is_gone(process.pid)  # the workers end with it
     assert not (tmp_path / "out" / "_SUCCESS").exists()
     done = predict_files(model, path, tmp_path / "out", shard_rows=25)
     assert 0 < done.done_before < done.rows == 1_200
@@ -225,8 +228,76 @@ def test_a_stopped_job_says_how_to_go_on(saved, tmp_path, engine, sent, code):
     assert process.returncode == code
     assert " of 6,000 rows are done. The same call goes on from there." in told
     assert not list((tmp_path / "out").glob("**/.*.tmp"))
-    with pytest.raises(ProcessLookupError):  # no worker is left
-        limit = time.monotonic() + 30
-        while time.monotonic() < limit:
-            os.killpg(process.pid, 0)
-            time.sleep(0.05)
+    assert is_gone(process.pid)
+
+
+def is_gone(group: int) -> bool:
+    """Whether all processes of a group end within half a minute."""
+    limit = time.monotonic() + 30
+    while time.monotonic() < limit:
+        try:
+            os.killpg(group, 0)
+        except ProcessLookupError:
+            return True
+        time.sleep(0.05)
+    return False
+
+
+def test_one_process_at_a_time_works_on_a_folder(saved, tmp_path):
+    path, model = jsonl(tmp_path / "in.jsonl"), saved("SequenceClassifier")
+    predict_files(model, path, tmp_path / "out")
+    told = rf"out is being worked on by process {os.getpid()} on .*\. Wait"
+    with locked(tmp_path / "out" / "_job" / "lock", "it"), pytest.raises(ParameterError, match=told):
+        predict_files(model, path, tmp_path / "out")
+    assert predict_files(model, path, tmp_path / "out").done_before == 60
+
+
+def test_a_machine_that_does_not_see_the_folder_says_so(saved, tmp_path):
+    model, path = saved("SequenceClassifier"), jsonl(tmp_path / "in.jsonl")
+    predict_files(model, path, tmp_path / "out")
+    plan = Plan.from_json((tmp_path / "out" / "_job" / "plan.json").read_text())
+    job = pickle.loads(pickle.dumps(ShardJob(tmp_path / "out", plan, BatchPredictor(model))))
+    assert job(plan.shards[0]).rows == 60
+    for name in ("in.jsonl", "out"):
+        (tmp_path / name).rename(tmp_path / "elsewhere")
+        with pytest.raises(DataError, match=f"The machine .* does not see .*{name}. .* on a file system that all"):
+            ShardJob(tmp_path / "out", plan, BatchPredictor(model))(plan.shards[0])
+        (tmp_path / "elsewhere").rename(tmp_path / name)
+
+
+def test_engines_that_there_are_not(saved, tmp_path):
+    path, model = jsonl(tmp_path / "in.jsonl"), saved("SequenceClassifier")
+    for wrong, why in (
+        ({"engine": "dask"}, "engine must be one of 'local', 'processes', 'ray'; got 'dask'"),
+        ({"workers": 0}, "workers must be an integer of at least 1, or None; got 0"),
+        ({"address": "auto"}, "address is that of a Ray cluster; got 'auto' and engine='local'"),
+    ):
+        with pytest.raises(ParameterError, match=why):
+            predict_files(model, path, tmp_path / "out", **wrong)
+    assert not (tmp_path / "out").exists()
+
+
+def test_an_export_that_reads_files_needs_leave(tmp_path):
+    import tensorflow as tf
+
+    class Reader(tf.Module):
+        @tf.function(input_signature=[tf.TensorSpec([None], tf.string, name="text")])
+        def read(self, text):
+            sizes = tf.map_fn(lambda path: tf.strings.length(tf.io.read_file(path)), text, tf.int32)
+            return {"value": tf.cast(sizes, tf.float32)[:, None]}
+
+    module, folder = Reader(), tmp_path / "model"
+    tf.saved_model.save(module, str(folder), signatures={"serving_default": module.read})
+    (folder / "assets.extra").mkdir()
+    manifest = {"format": "seqkit-export", "format_version": 1, "task": "regression", "values": 1}
+    (folder / "assets.extra" / "manifest.json").write_text(json.dumps(manifest))
+    (tmp_path / "some").write_text("12345")
+    lines = tmp_path / "names.txt"
+    lines.write_text(f"{tmp_path / 'some'}\n{tmp_path / 'nix'}\n")
+    with pytest.raises(ModelFileError, match="touch files or processes: ReadFile"):
+        predict_files(folder, lines, tmp_path / "out")
+    report = predict_files(folder, lines, tmp_path / "out", allow_ops=["ReadFile"], output_format="jsonl")
+    (part,) = (tmp_path / "out").glob("part-*")
+    one, other = map(json.loads, part.read_text().splitlines())
+    # What the runtime refuses is the fault of its row.
+    assert one["value"] == 5.0 and other["value"] is None and "nix" in other["error"] and report.errors == 1

@@ -9,6 +9,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
+from seqkit.batch import reading
 from seqkit.batch.plan import Plan, make_plan
 from seqkit.batch.reading import Problem, ShardReader
 from seqkit.batch.records import BadRecord, Conll, Delimited, JsonLines, Lines
@@ -151,6 +152,21 @@ def test_every_row_is_read_once(tmp_path, format, compression, size):
                 assert not rows.problems and len(rows.lines) == shard.rows and rows.lines[0] == shard.line
                 found[shard.number] = rows.inputs
         assert [value for number in sorted(found) for value in found[number]] == expected
+
+
+def test_of_a_parquet_file_little_is_held(tmp_path, monkeypatch):
+    monkeypatch.setattr(reading, "_BATCH", 100)
+    with pq.ParquetWriter(tmp_path / "a.parquet", pa.schema([("text", pa.string())]), compression="none") as writer:
+        for i in range(100):
+            writer.write_table(pa.table({"text": [f"{i} {k} {'x' * 1_000}" for k in range(100)]}))
+    size = (tmp_path / "a.parquet").stat().st_size
+    plan = make_plan([tmp_path / "a.parquet"], MODEL, {**OPTIONS, "shard_rows": 100})
+    before, held = pa.total_allocated_bytes(), 0
+    with ShardReader(plan.files, plan.options) as reader:
+        for shard in plan.shards:
+            assert len(reader.read(shard).inputs) == 100
+            held = max(held, pa.total_allocated_bytes() - before)
+    assert 0 < held < size / 10
 
 
 def test_rows_that_cannot_be_read_keep_their_place(tmp_path):
