@@ -7,6 +7,7 @@ and where it reads tokens the vocabulary, for `seqkit.export.token_inputs.TokenI
 from __future__ import annotations
 
 import datetime
+import functools
 import importlib.metadata
 import json
 import os
@@ -67,7 +68,13 @@ def describe(estimator, form: Form, sizes: Mapping[str, int], runtime: str, pack
 
 
 def vocabulary_description(vocabulary: TokenVocabulary) -> dict:
-    """Return a vocabulary with the classes of characters that its look-up goes by: those of TensorFlow's own tables."""
+    """Return a vocabulary with the classes of characters that its look-up goes by."""
+    return vocabulary.to_json() | {"unicode": _unicode()}
+
+
+@functools.cache
+def _unicode() -> dict:
+    """Return the characters of some classes and their lower cases, by TensorFlow's own tables."""
     codes = [code for code in range(1, 0x110000) if not 0xD800 <= code < 0xE000]
     every = "".join(map(chr, codes))
     kinds = {
@@ -78,7 +85,7 @@ def vocabulary_description(vocabulary: TokenVocabulary) -> dict:
     # The line feed itself gave two empty lines.
     lines = [line for line in lines if line]
     lower = {c: low for c, low in zip(every.replace("\n", ""), lines, strict=True) if c != low}
-    return vocabulary.to_json() | {"unicode": {**kinds, "lower": lower}}
+    return {**kinds, "lower": lower}
 
 
 def write_checked(path: Path, content: bytes, form: Form, description: dict, load: Callable[[bytes], Run]) -> Path:

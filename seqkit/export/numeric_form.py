@@ -15,7 +15,7 @@ import tensorflow as tf
 
 from seqkit.decoding.writer import Writer
 from seqkit.errors import ExportError, ParameterError
-from seqkit.export.sequence_serving import SAMPLES, sample_texts, table
+from seqkit.export.sequence_serving import SAMPLES, table
 from seqkit.text.features import FEATURES, TokenVocabulary
 
 Arrays = dict[str, np.ndarray]
@@ -122,11 +122,8 @@ def _forms(estimator) -> dict[str, Callable]:
 
 def _sentences(estimator, longest: int | None) -> list[list[str]]:
     """Return lists of tokens to ask about; one of them is empty, one is of known words."""
-    from seqkit.text.tokenizer import MODES, tokenize_texts
-
-    mode = estimator.tokenizer if estimator.tokenizer in MODES else "words"
-    rows = [cut.tokens for cut in tokenize_texts(sample_texts(estimator)[: len(SAMPLES)], mode)]
-    return [row[:longest] for row in [*rows, estimator.vocabulary_.words[:12]]]
+    cut = list if estimator.tokenizer == "characters" else str.split
+    return [row[:longest] for row in [*map(cut, SAMPLES), estimator.vocabulary_.words[:12]]]
 
 
 def _reading(estimator, longest: int | None) -> tuple[dict, Arrays, list]:
@@ -225,7 +222,10 @@ def _reader(estimator, longest):
 
     def predict(tensors):
         vectors, words, lengths, _ = model.embed(_model_inputs(estimator, tensors))
-        return {name: model.answer("probabilities", model.read(vectors, lengths), lengths, words)[0]}
+        outputs = model.head.outputs(model.read(vectors, lengths), lengths)
+        if model.votes is not None:
+            outputs = (outputs + model.votes.portable(words, lengths)) / 2
+        return {name: model.head.finish(outputs)}
 
     if classes is None:
         expected = np.reshape(estimator.predict(sequences), (len(sequences), -1))
@@ -330,12 +330,15 @@ def _step(estimator, longest):
         serving = LanguageServing(estimator)
 
         def step(given):
-            return serving._next(given["token"], given["state"])
+            return _after(serving._next(given["token"], given["state"]))
     else:
-        step = GeneratorServing(estimator)._step
+        serving = GeneratorServing(estimator)
+
+        def step(given):
+            return _after(serving._step(given))
 
     outputs, after = model.stepper(contexts if contexts.shape[1] else None)(tf.constant(last), tf.constant(states))
-    expected = {"logits": model.logits(outputs).numpy(), "state": after.numpy()}
+    expected = {"logits": model.logits(outputs).numpy(), "next_state": after.numpy()}
     if model.config["halting"] == "bernoulli":
         expected["halt_logits"] = model.halt_logits(outputs).numpy()
     return Form("", step, inputs, request, expected, _writes(estimator))
@@ -365,18 +368,23 @@ def _decode(estimator, longest):
 
     begun = encoded_alone(estimator, _reading(estimator, longest)[-1])
     item, expected = first_step(estimator, begun)
+    expected = _after(expected)
     request = {**item, **begun}
     shapes = {name: [ROWS, *value.shape[1:]] for name, value in request.items()}
     if "memory" in shapes:
         shapes["memory"][1] = TIME
     inputs = {name: (tf.as_dtype(request[name].dtype), shape) for name, shape in shapes.items()}
     serving = Seq2SeqServing(estimator)
-    return Form("", lambda given: serving._step(**_stepped(given)), inputs, request, expected, _translates(estimator))
+
+    def step(given):
+        return _after(serving._step(*given.values()))
+
+    return Form("", step, inputs, request, expected, _translates(estimator))
 
 
-def _stepped(given: dict) -> dict:
-    """Return the inputs of a step as its arguments."""
-    return {"item" if name in ("token", "frame") else name: value for name, value in given.items()}
+def _after(answer: dict) -> dict:
+    """Rename the state that a step gives: in ONNX no output may be called what an input is."""
+    return {"next_state" if name == "state" else name: value for name, value in answer.items()}
 
 
 _FORMS = {
