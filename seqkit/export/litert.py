@@ -10,9 +10,8 @@ from pathlib import Path
 import numpy as np
 import tensorflow as tf
 
-from seqkit.console import hushed
 from seqkit.errors import ExportError, ParameterError, require
-from seqkit.export.conversion import Run, describe, fitted, write_checked
+from seqkit.export.conversion import Run, describe, fitted, quietly, write_checked
 from seqkit.export.numeric_form import LONGEST, ROWS, TIME, Form, numeric_form
 from seqkit.export.writer import raw_variables
 
@@ -60,7 +59,7 @@ def to_litert(model, path: str | os.PathLike, *, signature: str | None = None, r
     sizes = {ROWS: int(rows), TIME: int(length)}
     if form.vocabulary is not None:
         sizes[LONGEST] = form.vocabulary.max_characters
-    description = describe(estimator, form, sizes, "litert", ("ai-edge-litert",))
+    description = describe(estimator, form, sizes, "LiteRT", ("ai-edge-litert",))
     return write_checked(Path(path), _converted(estimator, form, sizes), form, description, _load)
 
 
@@ -68,12 +67,15 @@ def _converted(estimator, form: Form, sizes: dict[str, int]) -> bytes:
     function, _ = form.traced(sizes)
     module = tf.Module()
     module.variables_ = raw_variables(estimator.model_)
-    try:
-        with tempfile.TemporaryDirectory() as folder, hushed():
+
+    def convert() -> bytes:
+        with tempfile.TemporaryDirectory() as folder:
             tf.saved_model.save(module, folder, signatures={form.name: function})
-            converter = tf.lite.TFLiteConverter.from_saved_model(folder, signature_keys=[form.name])
-            return converter.convert()
-    except Exception as error:  # of any kind: most come from the compiler beneath
+            return tf.lite.TFLiteConverter.from_saved_model(folder, signature_keys=[form.name]).convert()
+
+    try:
+        return quietly(convert)
+    except Exception as error:
         reason = str(error).strip().splitlines()
         raise ExportError(
             f"TensorFlow's converter cannot make a LiteRT model of it: {reason[0] if reason else type(error).__name__}"
@@ -81,12 +83,17 @@ def _converted(estimator, form: Form, sizes: dict[str, int]) -> bytes:
 
 
 def _load(content: bytes) -> Run:
-    interpreter = require(_INTERPRETER, extra="litert", why="LiteRT").Interpreter(model_content=content)
+    make = require(_INTERPRETER, extra="litert", why="LiteRT").Interpreter
+    interpreter = quietly(lambda: make(model_content=content))
     (name,) = interpreter.get_signature_list()
     runner = interpreter.get_signature_runner(name)
     inputs = set(runner.get_input_details())
 
     def run(request) -> dict[str, np.ndarray]:
-        return runner(**{key: values for key, values in request.items() if key in inputs})
+        given = {key: values for key, values in request.items() if key in inputs}
+        try:
+            return runner(**given)
+        except (RuntimeError, ValueError) as error:
+            raise ExportError(f"LiteRT does not run the converted model: {error}") from error
 
     return run

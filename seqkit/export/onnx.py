@@ -9,9 +9,8 @@ from pathlib import Path
 
 import numpy as np
 
-from seqkit.console import hushed
 from seqkit.errors import ExportError, require
-from seqkit.export.conversion import Run, describe, fitted, write_checked
+from seqkit.export.conversion import Run, describe, fitted, quietly, write_checked
 from seqkit.export.numeric_form import Form, numeric_form
 
 _OPSET = 17
@@ -57,7 +56,7 @@ def to_onnx(model, path: str | os.PathLike, *, signature: str | None = None) -> 
         require(module, extra="onnx", why=_WHY)
     estimator = fitted(model)
     form = numeric_form(estimator, signature)
-    description = describe(estimator, form, {}, "onnx", ("onnx", "onnxruntime", "tf2onnx"))
+    description = describe(estimator, form, {}, "onnxruntime", ("onnx", "onnxruntime", "tf2onnx"))
     content = _converted(form, {key: value for key, value in description.items() if key != "vocabulary"})
     return write_checked(Path(path), content, form, description, _load)
 
@@ -70,9 +69,9 @@ def _converted(form: Form, description: dict) -> bytes:
     logger = logging.getLogger("tf2onnx")
     before, logger.level = logger.level, logging.CRITICAL  # what it tells is told below
     try:
-        with hushed():
-            model, _ = tf2onnx.convert.from_function(function, input_signature=signature, opset=_OPSET)
-    except Exception as error:  # of any kind: it was written for other graphs
+        convert = tf2onnx.convert.from_function
+        model, _ = quietly(lambda: convert(function, input_signature=signature, opset=_OPSET))
+    except Exception as error:
         raise ExportError(f"tf2onnx cannot convert the model: {type(error).__name__}: {error}") from error
     finally:
         logger.level = before

@@ -444,10 +444,11 @@ def _time_major(values: tf.Tensor):
 def _trace_back(chosen: tf.Tensor, origin: tf.Tensor, steps: tf.Tensor) -> tf.Tensor:
     """Follow the best last hypothesis back to the start. [T, B, W] twice -> [T, B]."""
 
-    def body(t, place, path):
-        path = path.write(t, tf.gather(chosen[t], place, batch_dims=1))
-        return t - 1, tf.gather(origin[t], place, batch_dims=1), path
+    def body(i, place, path):
+        # Written in the order of the loop: converters to other runtimes know no other.
+        path = path.write(i, tf.gather(chosen[steps - 1 - i], place, batch_dims=1))
+        return i + 1, tf.gather(origin[steps - 1 - i], place, batch_dims=1), path
 
     path = tf.TensorArray(tf.int32, steps, element_shape=(chosen.shape[1],))
     place = tf.zeros(tf.shape(chosen)[1:2], tf.int32)  # hypotheses are sorted, the best first
-    return tf.while_loop(lambda t, *_: t >= 0, body, (steps - 1, place, path))[2].stack()
+    return tf.reverse(tf.while_loop(lambda i, *_: i < steps, body, (0, place, path))[2].stack(), [0])
