@@ -83,10 +83,14 @@ def _converted(estimator, form: Form, sizes: dict[str, int]) -> bytes:
 
 
 def _load(content: bytes) -> Run:
-    make = require(_INTERPRETER, extra="litert", why="LiteRT").Interpreter
-    interpreter = quietly(lambda: make(model_content=content))
-    (name,) = interpreter.get_signature_list()
-    runner = interpreter.get_signature_runner(name)
+    interpreter = require(_INTERPRETER, extra="litert", why="LiteRT").Interpreter
+
+    def start():
+        loaded = interpreter(model_content=content)
+        (name,) = loaded.get_signature_list()
+        return loaded.get_signature_runner(name)
+
+    runner = quietly(start)
     inputs = set(runner.get_input_details())
 
     def run(request) -> dict[str, np.ndarray]:

@@ -243,6 +243,7 @@ def _log_probability(estimator, longest):
 
     def measure(tensors):
         words, lengths = tensors["words"], tensors["lengths"]
+        words = tf.where(tf.sequence_mask(lengths, tf.shape(words)[1]), words, 0)  # 0 is the end, too
         before, after = tf.pad(words, [[0, 0], [1, 0]]), tf.pad(words, [[0, 0], [0, 1]])
         outputs, _ = model.read(before, model.first_states(tf.shape(words)[0]))
         every = tf.nn.log_softmax(model.logits(outputs))

@@ -126,9 +126,15 @@ class TokenInputs:
 
     def _lowered(self, token: str) -> str:
         if _SIGMA in token:
-            whole = token.replace("\u0130", "I").lower()  # of one character each
+            whole = "".join(c if self._is_cased_alike(c) else "-" for c in token.replace("\u0130", "I")).lower()
             token = "".join(whole[i] if c == _SIGMA else c for i, c in enumerate(token))
         return token.translate(self._lower)
+
+    def _is_cased_alike(self, character: str) -> bool:
+        """Whether the table knows the pair of cases that Python may know of."""
+        lower, upper = character.lower(), character.upper()
+        known = ord(character) in self._lower if lower != character else True
+        return known and (len(upper) != 1 or upper == character or ord(upper) in self._lower)
 
     def _spelled(self, token: str) -> list[int]:
         limit = self._max_characters
