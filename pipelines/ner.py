@@ -27,7 +27,6 @@ from seqkit_pipelines.model_folders import (
     saved_class,
 )
 from seqkit_pipelines.tagging_files import (
-    entities_of,
     read_items,
     read_tagged,
     tag_items,
@@ -216,6 +215,7 @@ def ask_export(version: Path, text: str) -> dict[str, Any]:
     import numpy as np
 
     from seqkit.export.check import check_saved_model
+    from seqkit.tags import gather_entities, place_in_text
 
     raw = text.encode()
     report = check_saved_model(version, requests={"serving_default": [{"text": np.array([raw], dtype=object)}]})
@@ -227,7 +227,7 @@ def ask_export(version: Path, text: str) -> dict[str, Any]:
     tokens, tags = ([value.decode() for value in row[name]] for name in ("tokens", "tags"))
     # Servers speak of bytes, Python of characters.
     starts, ends = ([len(raw[:offset].decode()) for offset in row[name]] for name in ("starts", "ends"))
-    entities = entities_of(tags, text, starts, ends)
+    entities = gather_entities(tags, "iob2", place_in_text(text, starts, ends))
     return {"text": text, "tokens": tokens, "tags": tags, "scores": row["scores"], "entities": entities}
 
 

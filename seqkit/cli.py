@@ -110,6 +110,42 @@ def check(
 
 
 @app.command()
+def convert(
+    model: Annotated[Path, typer.Argument(metavar="MODEL", help="Folder of a saved model.")],
+    output: Annotated[Path, typer.Argument(metavar="OUTPUT", help="A file in .onnx or .tflite.")],
+    signature: Annotated[
+        str | None, typer.Option(help="What of it: step, encode, …", show_default="where there is but one, that")
+    ] = None,
+    rows: Annotated[int | None, typer.Option(help="Sequences in a call; .tflite.", show_default="1")] = None,
+    length: Annotated[int | None, typer.Option(help="Tokens of each; .tflite.", show_default="64")] = None,
+) -> None:
+    """Convert a model for onnxruntime or LiteRT, and check it there; ids of tokens come in, see OUTPUT.json."""
+    sizes = {name: value for name, value in (("rows", rows), ("length", length)) if value is not None}
+    ending = output.suffix.lower()
+    if ending not in (".onnx", ".tflite"):
+        raise ParameterError(f"{output}: OUTPUT must end in .onnx or .tflite; its ending says what is written.")
+    if ending == ".onnx" and sizes:
+        raise ParameterError(
+            f"--{next(iter(sizes))} is for .tflite; an .onnx file takes any number of rows and tokens."
+        )
+    from seqkit.console import import_tensorflow
+
+    import_tensorflow()
+    if ending == ".onnx":
+        from seqkit.export.onnx import to_onnx
+
+        to_onnx(model, output, signature=signature)
+    else:
+        from seqkit.export.litert import to_litert
+
+        to_litert(model, output, signature=signature, **sizes)
+    described = json.loads(output.with_name(f"{output.name}.json").read_text(encoding="utf-8"))
+    difference = described["check"]["largest_difference"]
+    typer.echo(f"{output} ({', '.join(described['inputs'])} to {', '.join(described['outputs'])})")
+    typer.echo(f"checked in {described['runtime']}; largest difference {difference:.1e}")
+
+
+@app.command()
 def batch(
     model: Annotated[Path, typer.Argument(metavar="MODEL", help="Folder of a saved model.")],
     inputs: Annotated[list[str], typer.Argument(metavar="INPUT…", help="Files, folders, patterns such as 'in/*.gz'.")],

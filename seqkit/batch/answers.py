@@ -65,7 +65,7 @@ class Tags(Answers):
         if inputs and isinstance(inputs[0], str):
             found = self.estimator.tag(inputs)
             return {name: [row[name] for row in found] for name in self.types}
-        from seqkit.tags import entity_spans
+        from seqkit.tags import gather_entities, place_among_tokens
 
         estimator, known = self.estimator, {tag: i for i, tag in enumerate(self.estimator.classes_.tolist())}
         tags = estimator.predict(inputs)
@@ -74,11 +74,10 @@ class Tags(Answers):
             for path, row in zip(tags, estimator.predict_proba(inputs), strict=True)
         ]
         words = [row if not len(row) or isinstance(row[0], str) else None for row in inputs]
-        entities = []
-        for tokens, path, row in zip(words, tags, scores, strict=True):
-            spans = entity_spans(path, estimator.scheme_) if estimator.scheme_ else []
-            named = [(a, b, tokens and " ".join(tokens[a:b]), label, row[a:b].min()) for a, b, label in spans]
-            entities.append([dict(zip(_ENTITY, values, strict=True)) for values in named])
+        entities = [
+            gather_entities(path, estimator.scheme_, place_among_tokens(tokens), row)
+            for tokens, path, row in zip(words, tags, scores, strict=True)
+        ]
         return {"tokens": words, "tags": tags, "scores": scores, "entities": entities}
 
 

@@ -14,6 +14,7 @@ import numpy as np
 from seqkit.batch.plan import NAMES
 from seqkit.batch.reading import readable
 from seqkit.errors import ModelFileError, ParameterError, SeqkitError
+from seqkit.io.columns import beside_answers
 
 #: Models that this process has loaded, by folder, fingerprint and the ops that they may have.
 _LOADED: dict[tuple, Any] = {}
@@ -176,16 +177,8 @@ def folder_fingerprint(folder: str | os.PathLike) -> str:
 
 
 def carried(table, answers) -> dict[str, Any]:
-    """Return the columns of the input; one that the answers have too becomes ``input_…``, unless it is the same."""
-    names, fields = table.column_names, {}
-    taken = {*names, *answers, ERROR}
-    for name, values in zip(names, table.columns, strict=True):
-        while name in answers or name == ERROR or name in fields:
-            name = f"input_{name}"
-            while name in taken:
-                name = f"input_{name}"
-        fields[name] = values
-    return fields
+    """Return the columns of the input, under the names that `seqkit.io.columns.beside_answers` gives them."""
+    return dict(zip(beside_answers(table.column_names, {*answers, ERROR}), table.columns, strict=True))
 
 
 def _array(values, type):

@@ -374,7 +374,7 @@ class SequenceTagger(SequenceEstimator):
             ``start`` and ``end`` (character offsets), ``text``, ``label`` and ``score`` (the lowest of its tags).
         """
         self._check_fitted()
-        from seqkit.tags import entity_spans
+        from seqkit.tags import gather_entities, place_in_text
         from seqkit.text.tokenizer import tokenize_texts
         from seqkit.training.prediction import answer_steps
 
@@ -388,17 +388,8 @@ class SequenceTagger(SequenceEstimator):
             texts, tokenized, _lists(self.classes_[ids], data.lengths), _lists(scores, data.lengths), strict=True
         )
         for text, tokens, tags, tag_scores in rows:
-            spans = entity_spans(tags, self.scheme_) if self.scheme_ else []
-            entities = [
-                {
-                    "start": tokens.starts[a],
-                    "end": tokens.ends[b - 1],
-                    "text": text[tokens.starts[a] : tokens.ends[b - 1]],
-                    "label": label,
-                    "score": min(tag_scores[a:b]),
-                }
-                for a, b, label in spans
-            ]
+            place = place_in_text(text, tokens.starts, tokens.ends)
+            entities = gather_entities(tags, self.scheme_, place, tag_scores)
             results.append(
                 {"text": text, "tokens": tokens.tokens, "tags": tags, "scores": tag_scores, "entities": entities}
             )

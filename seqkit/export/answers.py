@@ -36,7 +36,7 @@ def rows_of(manifest: Mapping[str, Any], outputs: Outputs, asked: Sequence | Non
 
 
 def _tags(manifest, outputs, texts):
-    from seqkit.tags import entity_spans
+    from seqkit.tags import gather_entities, place_among_tokens
 
     names = ("tokens", "tags", "scores", "starts", "ends")
     columns = {name: outputs[name].tolist() for name in names if name in outputs}
@@ -46,18 +46,21 @@ def _tags(manifest, outputs, texts):
         row = {name: cut[name] if name == "scores" else _strings(cut[name]) for name in names[:3] if name in cut}
         if texts is not None:
             row.setdefault("tokens", texts[i])
-            spans = entity_spans(row["tags"], manifest["scheme"]) if manifest.get("scheme") else []
-            places = [(a, b, " ".join(texts[i][a:b])) for a, b, _ in spans]
-            if "starts" in cut:
-                place, text = _characters(texts[i]), texts[i]
-                places = [(place(cut["starts"][a]), place(cut["ends"][b - 1])) for a, b, _ in spans]
-                places = [(start, end, text[start:end]) for start, end in places]
-            row["entities"] = [
-                {"start": start, "end": end, "text": text, "label": label, "score": min(row["scores"][a:b])}
-                for (start, end, text), (a, b, label) in zip(places, spans, strict=True)
-            ]
+            place = _place(texts[i], cut) if "starts" in cut else place_among_tokens(texts[i])
+            row["entities"] = gather_entities(row["tags"], manifest.get("scheme"), place, row["scores"])
         rows.append(row)
     return rows
+
+
+def _place(text: str, cut: Mapping[str, Sequence[int]]) -> Callable[[int, int], tuple[int, int, str]]:
+    """Return where entities are in a text, given the byte offsets of its tokens; see `seqkit.tags.gather_entities`."""
+    character = _characters(text)
+
+    def place(first, after):
+        start, end = character(cut["starts"][first]), character(cut["ends"][after - 1])
+        return start, end, text[start:end]
+
+    return place
 
 
 def _classes(manifest, outputs, texts):

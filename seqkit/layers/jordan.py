@@ -372,7 +372,7 @@ class JordanHead(keras.layers.Layer):
 
         # The state has K + 1 columns: the last one says "before the first tag", see _with_start.
         begin = tf.one_hot(tf.fill([batch], tags), tags + 1, dtype=self._float)
-        outputs = tf.TensorArray(self._float, steps, element_shape=(None, tags))
+        outputs = tf.TensorArray(self._float, steps, element_shape=(inputs.shape[0], tags))
         outputs = tf.while_loop(lambda t, *_: t < steps, body, (0, begin, outputs))[2]
         return tf.transpose(outputs.stack(), [1, 0, 2])[:, : tf.shape(inputs)[1]]
 
@@ -404,7 +404,7 @@ class JordanHead(keras.layers.Layer):
 
         begin = tf.fill([batch, width], tags)  # the row of the tables that says "before the first tag"
         score = tf.tile(tf.constant([[0.0] + [_IMPOSSIBLE] * (width - 1)], self._float), [batch, 1])
-        arrays = [tf.TensorArray(tf.int32, steps, element_shape=(None, width)) for _ in range(2)]
+        arrays = [tf.TensorArray(tf.int32, steps, element_shape=(inputs.shape[0], width)) for _ in range(2)]
         state = tf.while_loop(lambda t, *_: t < steps, body, (0, begin, score, *arrays))
         chosen, origin = state[3].stack(), state[4].stack()
         if width == 1:
@@ -437,17 +437,18 @@ def _time_major(values: tf.Tensor):
     """Return the number of steps, at least 1 (a stack of no steps has no shape), and a reader of one step."""
     steps = tf.maximum(tf.shape(values)[1], 1)
     values = tf.pad(values, [[0, 0], [0, steps - tf.shape(values)[1]], [0, 0]])
-    array = tf.TensorArray(values.dtype, steps, element_shape=(None, values.shape[2]))
+    array = tf.TensorArray(values.dtype, steps, element_shape=(values.shape[0], values.shape[2]))
     return steps, array.unstack(tf.transpose(values, [1, 0, 2])).read
 
 
 def _trace_back(chosen: tf.Tensor, origin: tf.Tensor, steps: tf.Tensor) -> tf.Tensor:
     """Follow the best last hypothesis back to the start. [T, B, W] twice -> [T, B]."""
 
-    def body(t, place, path):
-        path = path.write(t, tf.gather(chosen[t], place, batch_dims=1))
-        return t - 1, tf.gather(origin[t], place, batch_dims=1), path
+    def body(i, place, path):
+        # Written in the order of the loop: converters to other runtimes know no other.
+        path = path.write(i, tf.gather(chosen[steps - 1 - i], place, batch_dims=1))
+        return i + 1, tf.gather(origin[steps - 1 - i], place, batch_dims=1), path
 
-    path = tf.TensorArray(tf.int32, steps, element_shape=(None,))
+    path = tf.TensorArray(tf.int32, steps, element_shape=(chosen.shape[1],))
     place = tf.zeros(tf.shape(chosen)[1:2], tf.int32)  # hypotheses are sorted, the best first
-    return tf.while_loop(lambda t, *_: t >= 0, body, (steps - 1, place, path))[2].stack()
+    return tf.reverse(tf.while_loop(lambda i, *_: i < steps, body, (0, place, path))[2].stack(), [0])
