@@ -210,25 +210,20 @@ def ask_export(version: Path, text: str) -> dict[str, Any]:
     -------
     dict
         As `SequenceTagger.tag` gives it: ``text``, ``tokens``, ``tags``, ``scores``, and ``entities`` with character
-        offsets (without scores of their own).
+        offsets.
     """
     import numpy as np
 
+    from seqkit.export.answers import rows_of
     from seqkit.export.check import check_saved_model
-    from seqkit.tags import gather_entities, place_in_text
+    from seqkit.export.manifest import read_manifest
 
-    raw = text.encode()
-    report = check_saved_model(version, requests={"serving_default": [{"text": np.array([raw], dtype=object)}]})
+    request = {"text": np.array([text.encode()], dtype=object)}
+    report = check_saved_model(version, requests={"serving_default": [request]})
     if not report.ok:
         raise ExportError(f"{version}: {report.problems[0]}")
-    (answer,) = report.answers["serving_default"]
-    length = answer["lengths"][0]
-    row = {name: values[0, :length].tolist() for name, values in answer.items() if values.ndim == 2}
-    tokens, tags = ([value.decode() for value in row[name]] for name in ("tokens", "tags"))
-    # Servers speak of bytes, Python of characters.
-    starts, ends = ([len(raw[:offset].decode()) for offset in row[name]] for name in ("starts", "ends"))
-    entities = gather_entities(tags, "iob2", place_in_text(text, starts, ends))
-    return {"text": text, "tokens": tokens, "tags": tags, "scores": row["scores"], "entities": entities}
+    (row,) = rows_of(read_manifest(version), report.answers["serving_default"][0], [text])
+    return {"text": text, **row}
 
 
 def _load(model: Path) -> Any:
