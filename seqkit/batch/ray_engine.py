@@ -15,6 +15,7 @@ import time
 from collections import deque
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
+from threading import Timer
 from typing import Any
 
 from seqkit import __version__
@@ -25,7 +26,7 @@ from seqkit.errors import ParameterError, SeqkitError, require
 _TRIES = 4  # times that a shard is begun, where workers or nodes die
 _SILENT = 30.0  # seconds without a shard, after which it is said what is waited for
 _ASK_AGAIN = 5.0  # seconds between looks at a cluster without a free CPU
-_REACH = 10.0  # seconds for a cluster to be reached
+_REACH = 10.0  # seconds for a cluster to answer
 _STORE = 80 << 20  # bytes of shared memory for what goes through Ray, next to nothing; its least is 75 MiB
 
 
@@ -53,7 +54,7 @@ def ray_shards(job: Callable, shards: Sequence, workers: int | None, address: st
     """
     ray = import_ray()
     with _connected(ray, workers, address):
-        where = "Ray on this machine" if address is None else f"the Ray cluster at {address}"
+        where = "Ray on this machine" if address is None else f"The Ray cluster at {address}"
         _need_cpus(ray, workers or 1, where)
         task = ray.remote(num_cpus=1, max_retries=_TRIES - 1)(_work)
         held, left, running, heard = ray.put(job), deque(shards), [], time.monotonic()
@@ -68,8 +69,8 @@ def ray_shards(job: Callable, shards: Sequence, workers: int | None, address: st
                 heard = time.monotonic()
             else:
                 _tell(
-                    f"No shard was finished for {time.monotonic() - heard:.0f} s: {len(running)} are in hand; {where} "
-                    f"has {_cpus(ray)} CPUs, {_cpus(ray, free=True)} of them free."
+                    f"No shard was finished for {time.monotonic() - heard:.0f} s; in hand: {len(running)}. {where} has "
+                    f"{_cpus(ray)} CPUs, {_cpus(ray, free=True)} of them free."
                 )
 
 
@@ -131,19 +132,26 @@ def _need_cpus(ray, workers: int, where: str) -> None:
     """See whether there are CPUs, and wait for a free one; not in silence."""
     if (cpus := _cpus(ray)) < workers:
         raise ParameterError(
-            f"workers={workers} need {workers} CPUs, one each, and {where} has {cpus}. Take fewer workers, or start "
-            "nodes with more (ray start --num-cpus)."
+            f"{where} has {cpus} CPUs, and workers={workers} need one each. Take fewer workers, or start nodes with "
+            "more (ray start --num-cpus)."
         )
     told = -_SILENT
     while not _cpus(ray, free=True):
         if time.monotonic() - told >= _SILENT:
             told = time.monotonic()
-            _tell(f"Waiting for a free CPU: {where} has {cpus}, and other jobs use them all.")
+            _tell(f"{where} has {cpus} CPUs, and other jobs use them all: waiting for a free one.")
         time.sleep(_ASK_AGAIN)
 
 
 def _cpus(ray, free: bool = False) -> int:
-    return int((ray.available_resources() if free else ray.cluster_resources()).get("CPU", 0))
+    """Return how many CPUs there are. Where the head is gone nothing answers, and Ray ends the process in a minute."""
+    late = Timer(_REACH, _tell, (f"Ray has not answered for {_REACH:.0f} s: is the cluster's head gone?",))
+    late.daemon = True
+    late.start()
+    try:
+        return int((ray.available_resources() if free else ray.cluster_resources()).get("CPU", 0))
+    finally:
+        late.cancel()
 
 
 def _tell(message: str) -> None:
