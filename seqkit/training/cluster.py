@@ -1,0 +1,86 @@
+"""Which workers train together: what the environment variable ``TF_CONFIG`` says."""
+
+from __future__ import annotations
+
+import json
+import os
+from typing import NamedTuple
+
+from seqkit.errors import ParameterError
+
+_EXAMPLE = '{"cluster": {"worker": ["host1:12345", "host2:12345"]}, "task": {"type": "worker", "index": 0}}'
+
+
+class Cluster(NamedTuple):
+    """The addresses of all workers, and which of them this process is. The first one is the chief."""
+
+    workers: tuple[str, ...]
+    index: int
+
+    @property
+    def is_chief(self) -> bool:
+        """Whether this process is the one that writes files."""
+        return self.index == 0
+
+
+def read_cluster(text: str | None = None) -> Cluster:
+    """Read the cluster of ``strategy="multi_worker"``.
+
+    Parameters
+    ----------
+    text : str or None
+        JSON as in ``TF_CONFIG``; None: that variable.
+
+    Returns
+    -------
+    Cluster
+
+    Raises
+    ------
+    ParameterError
+        If there is none, or it does not say what it must.
+    """
+    text = os.environ.get("TF_CONFIG") if text is None else text
+    if not text:
+        raise ParameterError(
+            "strategy='multi_worker' needs the environment variable TF_CONFIG, which names all workers and this one, "
+            f"for example {_EXAMPLE}; it is not set. Set it in each worker, or use strategy=None."
+        )
+    try:
+        config = json.loads(text)
+        task, cluster = config["task"], config["cluster"]
+        jobs = {job: addresses for job, addresses in cluster.items() if addresses}
+        kind, index = task["type"], task["index"]
+    except (ValueError, TypeError, KeyError, AttributeError) as error:
+        raise _broken(f"it cannot be read ({type(error).__name__}: {error})", text) from None
+    strange = sorted(set(jobs) - {"chief", "worker"})
+    if strange:
+        raise _broken(
+            f"its cluster has the jobs {', '.join(map(repr, strange))}; only 'worker' and 'chief' train", text
+        )
+    for job, addresses in jobs.items():
+        if not isinstance(addresses, list) or not all(isinstance(a, str) and _is_address(a) for a in addresses):
+            raise _broken(f"the {job!r} addresses must be a list of strings 'host:port', got {addresses!r:.80}", text)
+    chiefs, others = jobs.get("chief", []), jobs.get("worker", [])
+    workers = (*chiefs, *others)
+    if len(set(workers)) < len(workers):
+        raise _broken("two workers have the same address", text)
+    if len(chiefs) > 1:
+        raise _broken(f"there can be one chief, got {len(chiefs)}", text)
+    if not isinstance(index, int) or isinstance(index, bool) or not 0 <= index < len(jobs.get(kind, [])):
+        raise _broken(f"its task is {kind!r} number {index!r}, which its cluster does not have", text)
+    return Cluster(workers, index + (len(chiefs) if kind == "worker" else 0))
+
+
+def is_chief() -> bool:
+    """Whether this process is the worker that is to save, export and print; True where ``TF_CONFIG`` is not set."""
+    return not os.environ.get("TF_CONFIG") or read_cluster().is_chief
+
+
+def _is_address(text: str) -> bool:
+    host, _, port = text.rpartition(":")
+    return bool(host) and port.isdecimal() and 0 < int(port) < 2**16
+
+
+def _broken(what: str, text: str) -> ParameterError:
+    return ParameterError(f"TF_CONFIG={text!r:.200}: {what}. Expected for example {_EXAMPLE}.")
