@@ -4,10 +4,15 @@ from __future__ import annotations
 
 import json
 import os
+import socket
+import time
+from contextlib import closing
 from typing import NamedTuple
 
-from seqkit.errors import ParameterError
+from seqkit.console import note
+from seqkit.errors import ParameterError, TrainingError
 
+_PATIENCE = 600.0  # seconds to wait for the other workers
 _EXAMPLE = '{"cluster": {"worker": ["host1:12345", "host2:12345"]}, "task": {"type": "worker", "index": 0}}'
 
 
@@ -75,6 +80,54 @@ def read_cluster(text: str | None = None) -> Cluster:
 def is_chief() -> bool:
     """Whether this process is the worker that is to save, export and print; True where ``TF_CONFIG`` is not set."""
     return not os.environ.get("TF_CONFIG") or read_cluster().is_chief
+
+
+def meet(cluster: Cluster, patience: float = _PATIENCE) -> None:
+    """Wait until every worker can be reached.
+
+    TensorFlow would wait for ever, deaf to Ctrl-C and to any word of what it waits for.
+
+    Parameters
+    ----------
+    cluster : Cluster
+        The workers.
+    patience : float
+        Seconds to wait.
+
+    Raises
+    ------
+    ParameterError
+        If this worker's port is taken.
+    TrainingError
+        If another one does not come.
+    """
+    end, own = time.monotonic() + patience, cluster.workers[cluster.index]
+    try:
+        listening = socket.create_server(("", int(own.rpartition(":")[2])))
+    except OSError as error:
+        raise ParameterError(
+            f"Worker {cluster.index} cannot listen at {own}, as TF_CONFIG says: {error}. End what uses this port, or "
+            "give it another one in every worker's TF_CONFIG."
+        ) from None
+    with closing(listening):  # until here; then TensorFlow listens, so that who comes later finds someone too
+        for number, address in enumerate(cluster.workers):
+            while number != cluster.index and not _answers(address):
+                if time.monotonic() > end:
+                    raise TrainingError(
+                        f"Worker {cluster.index} waited {patience:.0f} s for worker {number} at {address}, which did "
+                        "not come. Start all workers of TF_CONFIG, and see that they reach each other."
+                    )
+                note(f"worker {cluster.index} waits for worker {number} at {address}")
+                time.sleep(1.0)
+
+
+def _answers(address: str) -> bool:
+    host, _, port = address.rpartition(":")
+    try:
+        socket.create_connection((host.strip("[]"), int(port)), timeout=5).close()
+    except OSError:
+        return False
+    return True
 
 
 def _is_address(text: str) -> bool:

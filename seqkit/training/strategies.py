@@ -10,6 +10,8 @@ from __future__ import annotations
 
 import json
 import os
+import signal
+import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from functools import cache
@@ -20,7 +22,8 @@ import tensorflow as tf
 from seqkit.errors import DataError, ParameterError, TrainingError
 from seqkit.graph import graph
 from seqkit.precision import products_in
-from seqkit.training.cluster import read_cluster
+from seqkit.training.cluster import meet, read_cluster
+from seqkit.training.optimizer import merge_rows
 
 _OTHER_NOISE = 1_000_003  # between the seeds of dropout of two workers
 
@@ -149,12 +152,13 @@ class SeveralDevices(OneDevice):
             context = tf.distribute.get_replica_context()
             share = Share(context.replica_id_in_sync_group, self.replicas, size)
             gradients, reported, kept = _differentiate(losses, share, variables, products)
+            gradients = [merge_rows(g) if isinstance(g, tf.IndexedSlices) else g for g in gradients]
             gradients, reported = context.all_reduce(tf.distribute.ReduceOp.SUM, [gradients, reported])
             return gradients, reported, kept
 
         found = self.strategy.run(of_replica)
-        gradients, reported = tf.nest.map_structure(lambda value: self._here(value)[0], found[:2])
-        return gradients, reported, None if found[2] is None else tf.add_n(self._here(found[2]))
+        gradients = [_shaped(self._here(g)[0], v) for g, v in zip(found[0], variables, strict=True)]
+        return gradients, self._here(found[1])[0], None if found[2] is None else tf.add_n(self._here(found[2]))
 
     def _here(self, value) -> tuple:
         return self.strategy.experimental_local_results(value)
@@ -183,6 +187,8 @@ class SeveralWorkers(SeveralDevices):
         """See `OneDevice.bytes_from_chief`."""
         content = make() if self.is_chief else b""
         size = int(self._sum(tf.constant([len(content)], tf.int32))[0])
+        if not size:  # TensorFlow crashes on a sum of nothing
+            return b""
         padded = np.zeros(-(-size // 4) * 4, np.uint8)
         padded[: len(content)] = np.frombuffer(content, np.uint8)
         return self._sum(tf.constant(padded.view(np.int32))).numpy().tobytes()[:size]
@@ -240,11 +246,20 @@ class SeveralWorkers(SeveralDevices):
 
 
 def _lost(cluster, advice: str, error: Exception) -> TrainingError:
-    reason = str(error).splitlines()[-1][:200]
+    lines = [line.strip() for line in str(error).splitlines() if line.strip()]
+    reason = next((line for line in lines if line.startswith("Collective ops is aborted")), lines[-1])[:300]
     return TrainingError(
         f"Worker {cluster.index} cannot go on: another of the {len(cluster.workers)} workers has ended or cannot be "
         f"reached. {advice} TensorFlow says: {reason}"
     )
+
+
+def _shaped(gradient, variable):
+    """Return a gradient with the static shape that is lost where rows of several replicas are put together."""
+    if not isinstance(gradient, tf.IndexedSlices):
+        return gradient
+    values = tf.ensure_shape(gradient.values, [None, *variable.shape[1:]])
+    return tf.IndexedSlices(values, tf.ensure_shape(gradient.indices, [None]), gradient.dense_shape)
 
 
 def _differentiate(losses: Callable, share: Whole, variables: list, products: str | None) -> tuple:
@@ -283,6 +298,7 @@ def _mirrored() -> SeveralDevices:
 @cache
 def _multi_worker(config: str) -> SeveralWorkers:
     cluster = read_cluster(config)
+    meet(cluster)
     try:
         strategy = tf.distribute.MultiWorkerMirroredStrategy()
     except RuntimeError as error:
@@ -292,4 +308,8 @@ def _multi_worker(config: str) -> SeveralWorkers:
             "strategy='multi_worker' must come before anything else that TensorFlow does in a process. Fit first, or "
             "call seqkit.training.strategies.devices_of('multi_worker') at the beginning of the program."
         ) from None
+    except tf.errors.OpError as error:
+        raise TrainingError(f"Worker {cluster.index} cannot join the others of TF_CONFIG: {error}") from error
+    if threading.current_thread() is threading.main_thread():
+        signal.signal(signal.SIGTERM, signal.getsignal(signal.SIGTERM))  # TensorFlow has taken it, and does not end
     return SeveralWorkers(strategy, cluster)
