@@ -152,12 +152,12 @@ class SeveralDevices(OneDevice):
             context = tf.distribute.get_replica_context()
             share = Share(context.replica_id_in_sync_group, self.replicas, size)
             gradients, reported, kept = _differentiate(losses, share, variables, products)
-            gradients = [merge_rows(g) if isinstance(g, tf.IndexedSlices) else g for g in gradients]
+            gradients = [_sent(gradient) for gradient in gradients]
             gradients, reported = context.all_reduce(tf.distribute.ReduceOp.SUM, [gradients, reported])
             return gradients, reported, kept
 
         found = self.strategy.run(of_replica)
-        gradients = [_shaped(self._here(g)[0], v) for g, v in zip(found[0], variables, strict=True)]
+        gradients = [_received(self._here(g)[0], v) for g, v in zip(found[0], variables, strict=True)]
         return gradients, self._here(found[1])[0], None if found[2] is None else tf.add_n(self._here(found[2]))
 
     def _here(self, value) -> tuple:
@@ -254,12 +254,26 @@ def _lost(cluster, advice: str, error: Exception) -> TrainingError:
     )
 
 
-def _shaped(gradient, variable):
-    """Return a gradient with the static shape that is lost where rows of several replicas are put together."""
+# TensorFlow crashes where it is to put together no rows at all. So each replica sends one that is of no row, number -1.
+
+
+def _sent(gradient):
+    """Return what a replica gives of a gradient."""
     if not isinstance(gradient, tf.IndexedSlices):
         return gradient
-    values = tf.ensure_shape(gradient.values, [None, *variable.shape[1:]])
-    return tf.IndexedSlices(values, tf.ensure_shape(gradient.indices, [None]), gradient.dense_shape)
+    gradient = merge_rows(gradient)
+    values = tf.pad(gradient.values, [[0, 1], *[[0, 0]] * (gradient.values.shape.rank - 1)])
+    return tf.IndexedSlices(values, tf.pad(gradient.indices, [[0, 1]], constant_values=-1), gradient.dense_shape)
+
+
+def _received(gradient, variable):
+    """Return the gradient that all have given, with the static shape that is lost on the way."""
+    if not isinstance(gradient, tf.IndexedSlices):
+        return gradient
+    indices = tf.ensure_shape(gradient.indices, [None])
+    real = indices >= 0
+    values = tf.boolean_mask(tf.ensure_shape(gradient.values, [None, *variable.shape[1:]]), real)
+    return tf.IndexedSlices(values, tf.boolean_mask(indices, real), gradient.dense_shape)
 
 
 def _differentiate(losses: Callable, share: Whole, variables: list, products: str | None) -> tuple:
