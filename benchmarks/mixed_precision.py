@@ -3,8 +3,8 @@
     python benchmarks/mixed_precision.py [--tasks names tagger words characters] [--seeds 2] [--share 1.0]
 
 Both kinds of training see the same data, seeds and passes. They take turns (A B A B ...); the speed of a fit is the
-median over its passes but the first, which traces graphs too. The table gives the mean score on dev over seeds, and the median
-ratio of training tokens a second within a turn. What is scored is float32 in both.
+median over its passes but the first, which traces graphs too. The table gives the mean score on dev over seeds, and the
+median ratio of training tokens a second within a turn. What is scored is float32 in both.
 """
 
 from __future__ import annotations

@@ -116,12 +116,12 @@ def run_training(
     model, devices = estimator.model_, estimator._devices()
     # partial_fit goes on with the optimizer of the call before, unless it was to be another one.
     asked = (repr(estimator.optimizer), estimator.learning_rate, estimator.gradient_clip)
-    asked += (estimator.strategy, estimator.mixed_precision)
     before, optimizer, steps = estimator._live.pop("steps", (None, None, {}))
     if not partial or before != asked:
         steps = {}
         optimizer = make_optimizer(estimator.optimizer, float(estimator.learning_rate))
         optimizer.build(model.trainable_variables)
+    key = (*key, estimator.strategy, estimator.mixed_precision)
     step = steps.get(key)
     if step is None:
         step = steps[key] = make_step(optimizer)
