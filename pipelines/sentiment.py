@@ -21,6 +21,7 @@ from seqkit_pipelines.model_folders import (
     Overwrite,
     Versions,
     check_output,
+    is_to_save,
     load_model,
     saved_class,
     versions_folder,
@@ -114,6 +115,8 @@ def train(
     import_tensorflow()
     classifier = (TreeClassifier if trees else SequenceClassifier)(**parameters)
     classifier.fit(*data["train"], validation_data=data.get("dev"))
+    if not is_to_save(parameters):
+        return
     classifier.save(output)
     for name in ("dev", "test"):
         if name in data:
