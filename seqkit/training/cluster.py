@@ -103,7 +103,9 @@ def meet(cluster: Cluster, patience: float = _PATIENCE) -> None:
     """
     end, own = time.monotonic() + patience, cluster.workers[cluster.index]
     try:
-        listening = socket.create_server(("", int(own.rpartition(":")[2])))
+        both = socket.has_dualstack_ipv6()
+        family = socket.AF_INET6 if both else socket.AF_INET
+        listening = socket.create_server(("", int(own.rpartition(":")[2])), family=family, dualstack_ipv6=both)
     except OSError as error:
         raise ParameterError(
             f"Worker {cluster.index} cannot listen at {own}, as TF_CONFIG says: {error}. End what uses this port, or "
@@ -111,13 +113,15 @@ def meet(cluster: Cluster, patience: float = _PATIENCE) -> None:
         ) from None
     with closing(listening):  # until here; then TensorFlow listens, so that who comes later finds someone too
         for number, address in enumerate(cluster.workers):
-            while number != cluster.index and not _answers(address):
+            if number == cluster.index or _answers(address):
+                continue
+            note(f"worker {cluster.index} waits for worker {number} at {address}")
+            while not _answers(address):
                 if time.monotonic() > end:
                     raise TrainingError(
                         f"Worker {cluster.index} waited {patience:.0f} s for worker {number} at {address}, which did "
                         "not come. Start all workers of TF_CONFIG, and see that they reach each other."
                     )
-                note(f"worker {cluster.index} waits for worker {number} at {address}")
                 time.sleep(1.0)
 
 

@@ -195,7 +195,7 @@ class SeveralWorkers(SeveralDevices):
 
     def from_chief(self, make):
         """See `OneDevice.from_chief`."""
-        return json.loads(self.bytes_from_chief(lambda: json.dumps(make()).encode()))
+        return json.loads(self.bytes_from_chief(lambda: json.dumps(make(), default=float).encode()))
 
     def spread(self, variables):
         """See `OneDevice.spread`."""
