@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -63,6 +64,13 @@ def check_output(output: Path, overwrite: bool) -> None:
     above = next(folder for folder in output.absolute().parents if folder.exists())
     if not above.is_dir() or not os.access(above, os.W_OK):
         raise ParameterError(f"{output}: {above} is no folder that can be written to. Choose another --output.")
+
+
+def is_to_save(parameters: Mapping[str, Any]) -> bool:
+    """Whether this process saves what it trained: of several workers (``strategy="multi_worker"``) the first one."""
+    from seqkit.training.cluster import is_chief
+
+    return parameters.get("strategy") != "multi_worker" or is_chief()
 
 
 def saved_class(model: Path, *allowed: str) -> str:

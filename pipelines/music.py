@@ -23,6 +23,7 @@ from seqkit_pipelines.model_folders import (
     Versions,
     check_output,
     export_version,
+    is_to_save,
     saved_class,
 )
 
@@ -89,6 +90,8 @@ def train(
     import_tensorflow()
     composer = Composer(reads, transpose=transpose, **parameters)
     composer.fit(data["train"].pieces, data["dev"].pieces if dev else None)
+    if not is_to_save(parameters):
+        return
     composer.save(output)
     judged = {name: composer.evaluate(data[name].pieces) for name in ("dev", "test") if name in data}
     unread = {"train": composer.dropped_[: len(data["train"].pieces) - len(composer.kept_)]}

@@ -20,6 +20,7 @@ from seqkit_pipelines.model_folders import (
     Versions,
     check_output,
     export_version,
+    is_to_save,
 )
 from seqkit_pipelines.pair_files import answer_lines, grouped, load_pair_model, read_dictionary
 
@@ -56,6 +57,8 @@ def train(
     note(f"train: {len(pairs[0]):,} entries" + ("" if held_out is None else f"  dev: {len(held_out[0]):,} entries"))
     import_tensorflow()
     model = Seq2Seq(**parameters).fit(*pairs, validation_data=held_out)
+    if not is_to_save(parameters):
+        return
     model.save(output)
     if held_out is not None:
         typer.echo(f"dev: {_report(model, *held_out)}")

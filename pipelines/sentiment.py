@@ -23,6 +23,7 @@ from seqkit_pipelines.model_folders import (
     Versions,
     check_output,
     export_version,
+    is_to_save,
     load_model,
     saved_class,
 )
@@ -115,6 +116,8 @@ def train(
     import_tensorflow()
     classifier = (TreeClassifier if trees else SequenceClassifier)(**parameters)
     classifier.fit(*data["train"], validation_data=data.get("dev"))
+    if not is_to_save(parameters):
+        return
     classifier.save(output)
     for name in ("dev", "test"):
         if name in data:

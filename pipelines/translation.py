@@ -21,6 +21,7 @@ from seqkit_pipelines.model_folders import (
     Versions,
     check_output,
     export_version,
+    is_to_save,
 )
 from seqkit_pipelines.pair_files import answer_lines, load_pair_model, read_pairs
 
@@ -64,6 +65,8 @@ def train(
     note(f"train: {len(pairs[0]):,} pairs" + ("" if held_out is None else f"  dev: {len(held_out[0]):,} pairs"))
     import_tensorflow()
     model = Seq2Seq(**parameters).fit(*pairs, validation_data=held_out)
+    if not is_to_save(parameters):
+        return
     model.save(output)
     if held_out is not None:
         typer.echo(f"dev: {_report(model, *held_out)}")

@@ -10,6 +10,7 @@ import numpy as np
 import tensorflow as tf
 
 from seqkit.errors import ParameterError
+from seqkit.precision import matmul
 
 _IMPOSSIBLE = -1e30  # so far down that no sum of log-probabilities of a legal path comes near it, and still finite
 _TINY = 1e-30  # least probability inside divisions and logarithms
@@ -304,7 +305,7 @@ class JordanHead(keras.layers.Layer):
 
     def _project(self, features: tf.Tensor, network: _Network) -> tf.Tensor:
         """Return x_t W + b of all steps: the part that waits for no other step."""
-        product = tf.matmul(features, tf.cast(network.kernel, features.dtype))
+        product = matmul(features, tf.cast(network.kernel, features.dtype))
         return tf.cast(product, self._float) + network.bias
 
     def _teacher_forced(self, features, truth, tags, first, shift, network: _Network, training: bool) -> tf.Tensor:
@@ -322,8 +323,8 @@ class JordanHead(keras.layers.Layer):
             previous = tf.where(first[..., None], network.initial_output, tf.roll(outputs, shift, axis=1))
             if recurrent_mask is not None:
                 previous *= recurrent_mask
-            hidden = self.activation(inputs + tf.matmul(previous, network.recurrent_kernel))
-            return tf.matmul(hidden, network.output_kernel) + network.output_bias
+            hidden = self.activation(inputs + matmul(previous, network.recurrent_kernel))
+            return matmul(hidden, network.output_kernel) + network.output_bias
 
         scores = logits(truth)
         if training and self.scheduled_sampling:

@@ -7,6 +7,7 @@ import json
 import os
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import asdict
+from numbers import Integral
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
@@ -102,7 +103,10 @@ class Composer:
             raise DataError(f"No piece can be learned from: {_told(self.dropped_)}.")
         if validation is None:
             styles = [piece.style for piece in kept]
-            train, held = _parted(styles, generator.validation_fraction, generator.random_state)
+            seed = generator.random_state
+            if generator.strategy == "multi_worker" and not isinstance(seed, Integral):
+                seed = generator._draw_seed()  # the same pieces in all workers
+            train, held = _parted(styles, generator.validation_fraction, seed)
             held_pieces, held_items = [kept[i] for i in held], [encoded[i] for i in held]
             kept, encoded = [kept[i] for i in train], [encoded[i] for i in train]
         else:
