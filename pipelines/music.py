@@ -16,13 +16,15 @@ from seqkit.cli_parameters import estimator_command, given_parameters
 from seqkit.console import console, import_tensorflow, note
 from seqkit.errors import ParameterError
 from seqkit_pipelines.model_folders import (
+    Batching,
     Config,
     Output,
     Overwrite,
     Versions,
     check_output,
+    export_version,
+    is_to_save,
     saved_class,
-    versions_folder,
 )
 
 app = typer.Typer(
@@ -88,6 +90,8 @@ def train(
     import_tensorflow()
     composer = Composer(reads, transpose=transpose, **parameters)
     composer.fit(data["train"].pieces, data["dev"].pieces if dev else None)
+    if not is_to_save(parameters):
+        return
     composer.save(output)
     judged = {name: composer.evaluate(data[name].pieces) for name in ("dev", "test") if name in data}
     unread = {"train": composer.dropped_[: len(data["train"].pieces) - len(composer.kept_)]}
@@ -172,9 +176,10 @@ def generate(
 def export(
     model: Model,
     output: Versions = None,
+    batching: Batching = False,
 ) -> None:
     """Export for TensorFlow Serving: OUTPUT/<next version>, checked in TensorFlow's C++ runtime before it appears."""
-    typer.echo(_load(model).export(versions_folder(model, output)))
+    export_version(_load(model), model, output, batching)
 
 
 DEMO_TUNE = "B4 B4 C5 D5 D5 C5 B4 A4 G4 G4 A4 B4 B4:3/2 A4:1/2 A4:2"

@@ -16,17 +16,18 @@ from seqkit.cli_parameters import estimator_command, given_parameters
 from seqkit.console import console, entity_text, import_tensorflow, is_terminal, note
 from seqkit.errors import ExportError, ParameterError
 from seqkit_pipelines.model_folders import (
+    Batching,
     Config,
     Output,
     Overwrite,
     Versions,
     check_output,
+    export_version,
+    is_to_save,
     load_model,
     saved_class,
-    versions_folder,
 )
 from seqkit_pipelines.tagging_files import (
-    entities_of,
     read_items,
     read_tagged,
     tag_items,
@@ -87,6 +88,8 @@ def train(
     import_tensorflow()
     tagger = SequenceTagger(**parameters)
     tagger.fit(*data["train"], validation_data=data.get("dev"))
+    if not is_to_save(parameters):
+        return
     tagger.save(output)
     for name in ("dev", "test"):
         if name in data:
@@ -146,9 +149,10 @@ def predict(
 def export(
     model: Model,
     output: Versions = None,
+    batching: Batching = False,
 ) -> None:
     """Export for TensorFlow Serving: OUTPUT/<next version>, checked in TensorFlow's C++ runtime before it appears."""
-    typer.echo(_load(model).export(versions_folder(model, output)))
+    export_version(_load(model), model, output, batching)
 
 
 def demo(text: str | None = None, output: Path = Path("saved_models/ner")) -> None:
@@ -209,24 +213,20 @@ def ask_export(version: Path, text: str) -> dict[str, Any]:
     -------
     dict
         As `SequenceTagger.tag` gives it: ``text``, ``tokens``, ``tags``, ``scores``, and ``entities`` with character
-        offsets (without scores of their own).
+        offsets.
     """
     import numpy as np
 
+    from seqkit.export.answers import rows_of
     from seqkit.export.check import check_saved_model
+    from seqkit.export.manifest import read_manifest
 
-    raw = text.encode()
-    report = check_saved_model(version, requests={"serving_default": [{"text": np.array([raw], dtype=object)}]})
+    request = {"text": np.array([text.encode()], dtype=object)}
+    report = check_saved_model(version, requests={"serving_default": [request]})
     if not report.ok:
         raise ExportError(f"{version}: {report.problems[0]}")
-    (answer,) = report.answers["serving_default"]
-    length = answer["lengths"][0]
-    row = {name: values[0, :length].tolist() for name, values in answer.items() if values.ndim == 2}
-    tokens, tags = ([value.decode() for value in row[name]] for name in ("tokens", "tags"))
-    # Servers speak of bytes, Python of characters.
-    starts, ends = ([len(raw[:offset].decode()) for offset in row[name]] for name in ("starts", "ends"))
-    entities = entities_of(tags, text, starts, ends)
-    return {"text": text, "tokens": tokens, "tags": tags, "scores": row["scores"], "entities": entities}
+    (row,) = rows_of(read_manifest(version), report.answers["serving_default"][0], [text])
+    return {"text": text, **row}
 
 
 def _load(model: Path) -> Any:

@@ -13,12 +13,14 @@ import typer
 from seqkit.cli_parameters import estimator_command, given_parameters
 from seqkit.console import import_tensorflow, note
 from seqkit_pipelines.model_folders import (
+    Batching,
     Config,
     Output,
     Overwrite,
     Versions,
     check_output,
-    versions_folder,
+    export_version,
+    is_to_save,
 )
 from seqkit_pipelines.pair_files import answer_lines, grouped, load_pair_model, read_dictionary
 
@@ -55,6 +57,8 @@ def train(
     note(f"train: {len(pairs[0]):,} entries" + ("" if held_out is None else f"  dev: {len(held_out[0]):,} entries"))
     import_tensorflow()
     model = Seq2Seq(**parameters).fit(*pairs, validation_data=held_out)
+    if not is_to_save(parameters):
+        return
     model.save(output)
     if held_out is not None:
         typer.echo(f"dev: {_report(model, *held_out)}")
@@ -88,9 +92,9 @@ def predict(
 
 
 @app.command()
-def export(model: Model, output: Versions = None) -> None:
+def export(model: Model, output: Versions = None, batching: Batching = False) -> None:
     """Export for TensorFlow Serving: OUTPUT/<next version>, checked in TensorFlow's C++ runtime before it appears."""
-    typer.echo(load_pair_model(model, "tokens").export(versions_folder(model, output)))
+    export_version(load_pair_model(model, "tokens"), model, output, batching)
 
 
 def _report(model: Any, words: list[str], sounds: list[list[str]]) -> str:

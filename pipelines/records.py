@@ -6,6 +6,8 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from seqkit.io.columns import beside_answers
+
 #: What an input is; an answer that repeats it unchanged loses nothing.
 _INPUTS = ("text", "tokens")
 
@@ -19,12 +21,9 @@ def with_answer(fields: Mapping[str, Any], answer: Mapping[str, Any]) -> dict[st
     """Join an answer to the fields of its input.
 
     An answer has the names that a served model gives it, such as ``label``. A field of the input that has one of them
-    (the true class, say) keeps its value as ``input_label``; so does a ``text`` that is not the one that was read.
+    (the true class, say) keeps its value as ``input_label``, see `seqkit.io.columns.beside_answers`; so does a ``text``
+    that is not the one that was read.
     """
-    record = {}
-    for name, value in fields.items():
-        if name in answer and not (name in _INPUTS and value == answer[name]):
-            while name in answer or name in fields or name in record:
-                name = f"input_{name}"
-        record[name] = value
-    return record | answer
+    same = {name for name in _INPUTS if name in answer and fields.get(name) == answer[name]}
+    names = beside_answers(fields, answer.keys() - same)
+    return dict(zip(names, fields.values(), strict=True)) | answer

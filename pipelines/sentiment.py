@@ -16,14 +16,16 @@ from seqkit.cli_parameters import estimator_command, given_parameters
 from seqkit.console import import_tensorflow, is_terminal, note
 from seqkit.errors import ParameterError
 from seqkit_pipelines.model_folders import (
+    Batching,
     Config,
     Output,
     Overwrite,
     Versions,
     check_output,
+    export_version,
+    is_to_save,
     load_model,
     saved_class,
-    versions_folder,
 )
 from seqkit_pipelines.text_files import TWO_GRADES, classify_texts, read_labelled, read_texts, write_answers
 
@@ -114,6 +116,8 @@ def train(
     import_tensorflow()
     classifier = (TreeClassifier if trees else SequenceClassifier)(**parameters)
     classifier.fit(*data["train"], validation_data=data.get("dev"))
+    if not is_to_save(parameters):
+        return
     classifier.save(output)
     for name in ("dev", "test"):
         if name in data:
@@ -190,10 +194,11 @@ def predict(
 def export(
     model: Model,
     output: Versions = None,
+    batching: Batching = False,
 ) -> None:
     """Export for TensorFlow Serving: OUTPUT/<next version>, checked in TensorFlow's C++ runtime before it appears."""
     _reads_trees(model)
-    typer.echo(load_model(model).export(versions_folder(model, output)))
+    export_version(load_model(model), model, output, batching)
 
 
 def _reads_trees(model: Path) -> bool:

@@ -146,18 +146,6 @@ def write_predictions(path: Path, records: Iterable[Mapping[str, Any]], format: 
     return written
 
 
-def entities_of(
-    tags: Sequence[str], text: str, starts: Sequence[int], ends: Sequence[int], scheme: str | None = "iob2"
-) -> list[dict[str, Any]]:
-    """List the entities of a tagged text, placed by the tokens' character offsets; none where tags have no scheme."""
-    from seqkit.tags import entity_spans
-
-    return [
-        {"start": starts[first], "end": ends[after - 1], "text": text[starts[first] : ends[after - 1]], "label": label}
-        for first, after, label in (entity_spans(tags, scheme) if scheme else [])
-    ]
-
-
 def space_offsets(tokens: Sequence[str]) -> tuple[list[int], list[int]]:
     """Character offsets of tokens in ``" ".join(tokens)``."""
     starts, ends, position = [], [], 0
@@ -175,6 +163,8 @@ def _tag_texts(tagger: Any, items: Iterator[Item], chunk: int) -> Iterator[dict[
 
 
 def _tag_tokens(tagger: Any, items: Iterator[Item]) -> Iterator[dict[str, Any]]:
+    from seqkit.tags import gather_entities, place_in_text
+
     pending: deque[Item] = deque()  # read by predict_iter, not yet answered
 
     def tokens() -> Iterator[list[str]]:
@@ -185,7 +175,7 @@ def _tag_tokens(tagger: Any, items: Iterator[Item]) -> Iterator[dict[str, Any]]:
     for tags in tagger.predict_iter(tokens()):
         words, fields = pending.popleft()
         text = " ".join(words)
-        entities = entities_of(tags, text, *space_offsets(words), tagger.scheme_)
+        entities = gather_entities(tags, tagger.scheme_, place_in_text(text, *space_offsets(words)))
         yield with_answer(fields, {"text": text, "tokens": words, "tags": list(tags), "entities": entities})
 
 

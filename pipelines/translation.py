@@ -14,12 +14,14 @@ from seqkit.cli_parameters import estimator_command, given_parameters
 from seqkit.console import import_tensorflow, note
 from seqkit.errors import ParameterError
 from seqkit_pipelines.model_folders import (
+    Batching,
     Config,
     Output,
     Overwrite,
     Versions,
     check_output,
-    versions_folder,
+    export_version,
+    is_to_save,
 )
 from seqkit_pipelines.pair_files import answer_lines, load_pair_model, read_pairs
 
@@ -63,6 +65,8 @@ def train(
     note(f"train: {len(pairs[0]):,} pairs" + ("" if held_out is None else f"  dev: {len(held_out[0]):,} pairs"))
     import_tensorflow()
     model = Seq2Seq(**parameters).fit(*pairs, validation_data=held_out)
+    if not is_to_save(parameters):
+        return
     model.save(output)
     if held_out is not None:
         typer.echo(f"dev: {_report(model, *held_out)}")
@@ -110,9 +114,9 @@ def align(
 
 
 @app.command()
-def export(model: Model, output: Versions = None) -> None:
+def export(model: Model, output: Versions = None, batching: Batching = False) -> None:
     """Export for TensorFlow Serving: OUTPUT/<next version>, checked in TensorFlow's C++ runtime before it appears."""
-    typer.echo(load_pair_model(model, "texts").export(versions_folder(model, output)))
+    export_version(load_pair_model(model, "texts"), model, output, batching)
 
 
 def _report(model: Any, sources: list[str], targets: list[str]) -> str:

@@ -36,6 +36,8 @@ _SUBPACKAGES = (
     "export",
     "estimators",
     "inspection",
+    "batch",
+    "serving",
 )
 
 __all__ = ["__version__", *_PUBLIC]

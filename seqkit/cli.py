@@ -7,10 +7,12 @@ name, and one that cannot be imported harms only itself.
 
 from __future__ import annotations
 
+import contextlib
 import importlib
 import json
 import os
 import sys
+import threading
 from collections.abc import Sequence
 from importlib.metadata import EntryPoint, entry_points
 from pathlib import Path
@@ -108,6 +110,42 @@ def check(
 
 
 @app.command()
+def convert(
+    model: Annotated[Path, typer.Argument(metavar="MODEL", help="Folder of a saved model.")],
+    output: Annotated[Path, typer.Argument(metavar="OUTPUT", help="A file in .onnx or .tflite.")],
+    signature: Annotated[
+        str | None, typer.Option(help="What of it: step, encode, …", show_default="where there is but one, that")
+    ] = None,
+    rows: Annotated[int | None, typer.Option(help="Sequences in a call; .tflite.", show_default="1")] = None,
+    length: Annotated[int | None, typer.Option(help="Tokens of each; .tflite.", show_default="64")] = None,
+) -> None:
+    """Convert a model for onnxruntime or LiteRT, and check it there; ids of tokens come in, see OUTPUT.json."""
+    sizes = {name: value for name, value in (("rows", rows), ("length", length)) if value is not None}
+    ending = output.suffix.lower()
+    if ending not in (".onnx", ".tflite"):
+        raise ParameterError(f"{output}: OUTPUT must end in .onnx or .tflite; its ending says what is written.")
+    if ending == ".onnx" and sizes:
+        raise ParameterError(
+            f"--{next(iter(sizes))} is for .tflite; an .onnx file takes any number of rows and tokens."
+        )
+    from seqkit.console import import_tensorflow
+
+    import_tensorflow()
+    if ending == ".onnx":
+        from seqkit.export.onnx import to_onnx
+
+        to_onnx(model, output, signature=signature)
+    else:
+        from seqkit.export.litert import to_litert
+
+        to_litert(model, output, signature=signature, **sizes)
+    described = json.loads(output.with_name(f"{output.name}.json").read_text(encoding="utf-8"))
+    difference = described["check"]["largest_difference"]
+    typer.echo(f"{output} ({', '.join(described['inputs'])} to {', '.join(described['outputs'])})")
+    typer.echo(f"checked in {described['runtime']}; largest difference {difference:.1e}")
+
+
+@app.command()
 def batch(
     model: Annotated[Path, typer.Argument(metavar="MODEL", help="Folder of a saved model.")],
     inputs: Annotated[list[str], typer.Argument(metavar="INPUT…", help="Files, folders, patterns such as 'in/*.gz'.")],
@@ -123,6 +161,10 @@ def batch(
     answers: Annotated[list[str] | None, typer.Option(help="A column of answers.", show_default="the usual")] = None,
     token_column: Annotated[int, typer.Option(help="Column of the tokens in CoNLL.")] = 0,
     max_length: Annotated[int | None, typer.Option(help="Longest input; a longer one is an error of its row.")] = None,
+    allow_op: Annotated[
+        list[str] | None,
+        typer.Option(help="An op of an export that touches files or processes and may run.", show_default="none"),
+    ] = None,
     on_error: Annotated[str, typer.Option(help="skip: bad rows are set aside; fail: the first one stops.")] = "skip",
     shard_rows: Annotated[int, typer.Option(help="Most rows of a part.")] = 10_000,
     engine: Annotated[str, typer.Option(help="local; processes of this machine; ray, here or on a cluster.")] = "local",
@@ -147,6 +189,7 @@ def batch(
             answers=answers,
             token_column=token_column,
             max_length=max_length,
+            allow_ops=allow_op or (),
             on_error=on_error,
             shard_rows=shard_rows,
             engine=engine,
@@ -162,6 +205,46 @@ def batch(
     else:
         speed = f"{report.rows_per_second:,.0f} rows/s"
     typer.echo(f"{report.rows:,} rows in {report.parts:,} parts{more}; {speed}")
+
+
+@app.command()
+def serve(
+    folder: Annotated[Path, typer.Argument(help="Folder of exported models, or of one's versions.")] = Path(
+        "saved_models"
+    ),
+    host: Annotated[str, typer.Option(help="Address to listen at; 0.0.0.0 for all.")] = "127.0.0.1",
+    rest_port: Annotated[int, typer.Option(help="Port of REST; 0 for a free one.")] = 8501,
+    grpc_port: Annotated[int, typer.Option(help="Port of gRPC; 0 for a free one.")] = 8500,
+    grpc: Annotated[bool, typer.Option(help="Whether to serve gRPC, which imports TensorFlow.")] = True,
+    config: Annotated[
+        Path | None, typer.Option(help="A models.config.", show_default="FOLDER/models.config, if it is there")
+    ] = None,
+    allow_op: Annotated[
+        list[str] | None, typer.Option(help="An op that touches files or processes and may run.", show_default="none")
+    ] = None,
+) -> None:
+    """Serve exported models as TensorFlow Serving does, for development and tests; versions that appear are loaded."""
+    from seqkit.console import terminable
+    from seqkit.serving import Server
+
+    server = Server(
+        folder,
+        host=host,
+        rest_port=rest_port,
+        grpc_port=grpc_port if grpc else None,
+        config=config,
+        allow_ops=allow_op or (),
+        tell=lambda line: typer.echo(line, err=True),
+    )
+    with contextlib.suppress(KeyboardInterrupt), terminable(), server:  # both signals are how a server is ended
+        for served in server.store.available():
+            typer.echo(f"{server.rest_url}/v1/models/{served.name}/versions/{served.version}")
+            if server.grpc_url:
+                typer.echo(f"{server.grpc_url}/{served.name}/versions/{served.version}")
+        if not server.store.available():
+            typer.echo(f"{folder}: no model can be served yet; those that are exported to it will be.", err=True)
+        typer.echo("For development and tests. In production, run TensorFlow Serving on this folder.", err=True)
+        threading.Event().wait()
 
 
 @app.command()

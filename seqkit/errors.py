@@ -55,6 +55,25 @@ class ExportError(SeqkitError, RuntimeError):
     """An export that does not answer as the model does; nothing is left behind."""
 
 
+class ServingError(SeqkitError, RuntimeError):
+    """A request that a model server does not answer.
+
+    Parameters
+    ----------
+    message : str
+        What the server said.
+    code : str
+        The status, as gRPC names it: ``"NOT_FOUND"``, ``"INVALID_ARGUMENT"``, ``"UNAVAILABLE"``, …
+    """
+
+    def __init__(self, message: str, code: str = "UNKNOWN"):
+        super().__init__(message)
+        self.code = code
+
+    def __reduce__(self):
+        return type(self), (str(self), self.code)
+
+
 class TrainingError(SeqkitError, RuntimeError):
     """Training that cannot go on, such as a loss that became NaN."""
 

@@ -18,9 +18,10 @@ them, every other pair of tags exactly as the scorer does.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from functools import lru_cache
 from itertools import chain
+from typing import Any
 
 import numpy as np
 
@@ -100,6 +101,49 @@ def entity_spans(tags: Sequence[str], scheme: str = "iob2") -> list[tuple[int, i
     if begin >= 0:
         spans.append((begin, len(tags), last_kind))
     return spans
+
+
+#: From the first token of an entity and the one after its last to where it starts and ends, and its text.
+Place = Callable[[int, int], tuple[int, int, str | None]]
+
+
+def gather_entities(
+    tags: Sequence[str], scheme: str | None, place: Place, scores: Sequence[float] | None = None
+) -> list[dict[str, Any]]:
+    """Put together the entities of one sentence.
+
+    Parameters
+    ----------
+    tags : sequence of str
+        The tags of its tokens.
+    scheme : str or None
+        What they mean, see `entity_spans`; with None there are no entities.
+    place : callable
+        `place_in_text` or `place_among_tokens`, or another of that kind.
+    scores : sequence of float, optional
+        Probability of each tag.
+
+    Returns
+    -------
+    list of dict
+        Of each: ``start``, ``end``, ``text``, ``label``, and with scores ``score``, the lowest of its tags.
+    """
+    entities = []
+    for first, after, label in entity_spans(tags, scheme) if scheme else []:
+        start, end, text = place(first, after)
+        entity = {"start": start, "end": end, "text": text, "label": label}
+        entities.append(entity if scores is None else {**entity, "score": min(scores[first:after])})
+    return entities
+
+
+def place_in_text(text: str, starts: Sequence[int], ends: Sequence[int]) -> Place:
+    """Return where entities are in a text, given the character offsets of its tokens; see `gather_entities`."""
+    return lambda first, after: (starts[first], ends[after - 1], text[starts[first] : ends[after - 1]])
+
+
+def place_among_tokens(tokens: Sequence[str] | None) -> Place:
+    """Return where entities are among tokens, by their numbers; without tokens (vectors, say), they have no text."""
+    return lambda first, after: (first, after, None if tokens is None else " ".join(tokens[first:after]))
 
 
 def tags_from_spans(spans: Iterable[tuple[int, int, str]], length: int, scheme: str = "iob2") -> list[str]:

@@ -10,7 +10,10 @@ from seqkit.errors import DataError, InputTypeError, ParameterError, SeqkitError
 from seqkit.tags import (
     convert_tags,
     entity_spans,
+    gather_entities,
     infer_scheme,
+    place_among_tokens,
+    place_in_text,
     repair_corpus,
     repair_tags,
     tags_from_spans,
@@ -42,6 +45,20 @@ def random_spans(rng, length):
 def test_spans_and_writing_by_hand(scheme):
     assert entity_spans(WRITTEN[scheme], scheme) == ENTITIES
     assert tags_from_spans(ENTITIES, 8, scheme) == WRITTEN[scheme]
+
+
+def test_entities_in_a_text_and_among_tokens():
+    text, tags, scores = "Ada  Lovelace met Bo", ["B-PER", "I-PER", "O", "B-PER"], [0.9, 0.7, 0.1, 0.8]
+    found = gather_entities(tags, "iob2", place_in_text(text, [0, 5, 14, 18], [3, 13, 17, 20]), scores)
+    assert [tuple(entity.values()) for entity in found] == [
+        (0, 13, "Ada  Lovelace", "PER", 0.7),
+        (18, 20, "Bo", "PER", 0.8),
+    ]
+    assert list(found[0]) == ["start", "end", "text", "label", "score"]
+    found = gather_entities(tags, "iob2", place_among_tokens(text.split()))
+    assert found[0] == {"start": 0, "end": 2, "text": "Ada Lovelace", "label": "PER"}
+    assert [entity["text"] for entity in gather_entities(tags, "iob2", place_among_tokens(None))] == [None, None]
+    assert gather_entities(tags, None, place_among_tokens(None)) == []
 
 
 @pytest.mark.parametrize(("source", "target"), list(itertools.permutations(WRITTEN, 2)))

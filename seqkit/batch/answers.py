@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import zlib
 from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
 
-from seqkit.errors import ParameterError
+from seqkit.errors import InputTypeError, ParameterError
 
 _ENTITY = ("start", "end", "text", "label", "score")
 
@@ -64,7 +65,7 @@ class Tags(Answers):
         if inputs and isinstance(inputs[0], str):
             found = self.estimator.tag(inputs)
             return {name: [row[name] for row in found] for name in self.types}
-        from seqkit.tags import entity_spans
+        from seqkit.tags import gather_entities, place_among_tokens
 
         estimator, known = self.estimator, {tag: i for i, tag in enumerate(self.estimator.classes_.tolist())}
         tags = estimator.predict(inputs)
@@ -73,11 +74,10 @@ class Tags(Answers):
             for path, row in zip(tags, estimator.predict_proba(inputs), strict=True)
         ]
         words = [row if not len(row) or isinstance(row[0], str) else None for row in inputs]
-        entities = []
-        for tokens, path, row in zip(words, tags, scores, strict=True):
-            spans = entity_spans(path, estimator.scheme_) if estimator.scheme_ else []
-            named = [(a, b, tokens and " ".join(tokens[a:b]), label, row[a:b].min()) for a, b, label in spans]
-            entities.append([dict(zip(_ENTITY, values, strict=True)) for values in named])
+        entities = [
+            gather_entities(path, estimator.scheme_, place_among_tokens(tokens), row)
+            for tokens, path, row in zip(words, tags, scores, strict=True)
+        ]
         return {"tokens": words, "tags": tags, "scores": scores, "entities": entities}
 
 
@@ -159,6 +159,36 @@ class Written(Answers):
         return {name: [np.asarray(row).tolist() if name == "frames" else row for row in self.estimator.predict(inputs)]}
 
 
+class Music(Answers):
+    """Of a composer: ``midi``, the bytes of a file.
+
+    A text says the notes that a piece begins with, such as ``"C4 D4:2"``, or is empty; where the composer knows styles,
+    it is the style. One text always gives one piece; so does the same text in another row.
+    """
+
+    def __init__(self, estimator):
+        from seqkit.music import Composer
+
+        super().__init__(Composer.load(estimator))
+
+    def _types(self, pa):
+        return {"midi": pa.binary()}
+
+    def __call__(self, inputs):
+        """See `Answers`."""
+        from seqkit.music import read_notes
+        from seqkit.music.writing import midi_bytes
+
+        if any(not isinstance(text, str) for text in inputs):
+            raise InputTypeError("a composer is asked with texts: notes to begin with, or a style")
+        about: dict[str, Any] = {"seed": [zlib.crc32(text.encode()) for text in inputs]}
+        if self.estimator.generator_.context_kind_ == "styles":
+            about["style"] = inputs
+        else:
+            about["begin"] = [read_notes(text) if text.strip() else None for text in inputs]
+        return {"midi": [midi_bytes(score) for score in self.estimator.generate(len(inputs), **about)]}
+
+
 ANSWERS: dict[str, type[Answers]] = {
     "SequenceTagger": Tags,
     "SequenceClassifier": Classes,
@@ -168,6 +198,14 @@ ANSWERS: dict[str, type[Answers]] = {
     "Seq2Seq": Targets,
     "SequenceGenerator": Written,
 }
+
+
+def load_answers(folder: str) -> Answers:
+    """Return what makes columns of a saved model's answers."""
+    import seqkit
+    from seqkit.music.composer import is_composer
+
+    return Music(folder) if is_composer(folder) else answers_of(seqkit.load(folder))
 
 
 def answers_of(estimator) -> Answers:
@@ -191,4 +229,5 @@ def entity_type():
 def _type(pa, classes: np.ndarray):
     """Return the Arrow type of classes or tags: text, unless all are numbers of one kind."""
     kinds = {type(value) for value in classes.tolist()}
-    return pa.from_numpy_dtype(classes.dtype) if kinds in ({int}, {float}, {bool}) else pa.string()
+    numbers = {int: pa.int64(), float: pa.float64(), bool: pa.bool_()}
+    return numbers.get(kinds.pop(), pa.string()) if len(kinds) == 1 else pa.string()

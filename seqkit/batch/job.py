@@ -158,6 +158,7 @@ def predict_files(
     answers: Sequence[str] | None = None,
     token_column: int = 0,
     max_length: int | None = None,
+    allow_ops: Sequence[str] = (),
     on_error: str = "skip",
     shard_rows: int = 10_000,
     engine: str = "local",
@@ -191,6 +192,8 @@ def predict_files(
         Column of the tokens in CoNLL files.
     max_length : int or None, default=None
         Longest input, in characters of a text or items of a list; a longer one is an error of its row.
+    allow_ops : sequence of str, default=()
+        Ops of an export that touch files or processes, and may be run all the same.
     on_error : {"skip", "fail"}, default="skip"
         "skip": a row that cannot be read or answered has nulls in the output, and a record in ``errors/``. "fail": the
         first one stops the job.
@@ -232,7 +235,7 @@ def predict_files(
     }
     if options["output_format"] == "conll":
         options["answers"] = ["tokens", "tags"]
-    predictor = BatchPredictor(model, answers=options["answers"], max_length=max_length)
+    predictor = BatchPredictor(model, answers=options["answers"], max_length=max_length, allow_ops=allow_ops)
     plan = make_plan(files, {"path": predictor.model, "fingerprint": predictor.fingerprint}, options)
     schema = carried_schema(plan.files, options) if options["output_format"] == "parquet" else None
     plan = plan._replace(options={**options, "schema": schema and base64.b64encode(schema.serialize()).decode()})

@@ -14,9 +14,10 @@ import numpy as np
 from seqkit.batch.plan import NAMES
 from seqkit.batch.reading import readable
 from seqkit.errors import ModelFileError, ParameterError, SeqkitError
+from seqkit.io.columns import beside_answers
 
-#: Models that this process has loaded, by folder and fingerprint.
-_LOADED: dict[tuple[str, str], Any] = {}
+#: Models that this process has loaded, by folder, fingerprint and the ops that they may have.
+_LOADED: dict[tuple, Any] = {}
 _LOADING = Lock()  # threads of one process, such as Dask's, wait for the one that loads
 #: Name of the column that says why a row has no answer.
 ERROR = "error"
@@ -38,7 +39,7 @@ class BatchPredictor:
     Parameters
     ----------
     model : str or os.PathLike
-        Folder of a saved estimator.
+        Folder of a saved estimator, or an export.
     column : str or None, default=None
         The column that is read; None: the first of ``text``, ``tokens``, ``sentence``, ``review``, ``content``,
         ``source``, ``tree``, ``features``.
@@ -47,6 +48,8 @@ class BatchPredictor:
     max_length : int or None, default=None
         Longest input, in characters of a text or in items of a list; what is longer is an error of its row. Nothing is
         ever cut.
+    allow_ops : sequence of str, default=()
+        Ops that touch files or processes and may be run all the same, of an exported model.
 
     Examples
     --------
@@ -61,10 +64,12 @@ class BatchPredictor:
         column: str | None = None,
         answers: Sequence[str] | None = None,
         max_length: int | None = None,
+        allow_ops: Sequence[str] = (),
     ):
         self.model = os.path.abspath(model)
         self.fingerprint = folder_fingerprint(model)
         self.column, self.answers, self.max_length = column, answers and tuple(answers), max_length
+        self.allow_ops = tuple(allow_ops)
 
     def __call__(self, data):
         """Return the table with answers; a row that cannot be answered has nulls, and a reason in ``error``."""
@@ -144,20 +149,19 @@ class BatchPredictor:
 
     def _made(self):
         """Return the model's answers, loaded once in a process."""
-        key = self.model, self.fingerprint
+        key = self.model, self.fingerprint, self.allow_ops
         with _LOADING:
             if key not in _LOADED:
                 _LOADED[key] = self._load()
             return _LOADED[key]
 
     def _load(self):
-        import seqkit
-        from seqkit.batch.answers import answers_of
+        from seqkit.batch.answers import load_answers
         from seqkit.batch.served import ServedAnswers, is_export
 
         if folder_fingerprint(self.model) != self.fingerprint:
             raise ModelFileError(f"{self.model} is not the model any more that the job was begun with.")
-        return ServedAnswers(self.model) if is_export(self.model) else answers_of(seqkit.load(self.model))
+        return ServedAnswers(self.model, self.allow_ops) if is_export(self.model) else load_answers(self.model)
 
 
 def folder_fingerprint(folder: str | os.PathLike) -> str:
@@ -173,16 +177,8 @@ def folder_fingerprint(folder: str | os.PathLike) -> str:
 
 
 def carried(table, answers) -> dict[str, Any]:
-    """Return the columns of the input; one that the answers have too becomes ``input_…``, unless it is the same."""
-    names, fields = table.column_names, {}
-    taken = {*names, *answers, ERROR}
-    for name, values in zip(names, table.columns, strict=True):
-        while name in answers or name == ERROR or name in fields:
-            name = f"input_{name}"
-            while name in taken:
-                name = f"input_{name}"
-        fields[name] = values
-    return fields
+    """Return the columns of the input, under the names that `seqkit.io.columns.beside_answers` gives them."""
+    return dict(zip(beside_answers(table.column_names, {*answers, ERROR}), table.columns, strict=True))
 
 
 def _array(values, type):

@@ -15,6 +15,7 @@ from seqkit.batch.reading import Problem, Rows
 from seqkit.batch.records import BadRecord
 from seqkit.batch.streams import open_bytes
 from seqkit.errors import ParameterError
+from seqkit.io.columns import beside_answers
 
 #: Formats of output, and how their files end.
 OUTPUTS = {"parquet": ".parquet", "jsonl": ".jsonl", "conll": ".conll"}
@@ -156,13 +157,8 @@ def write_jsonl(path: Path, rows: Rows, columns: Mapping[str, Any], problems: di
     taken = {*answers, ERROR}
     with path.open("w", encoding="utf-8", newline="\n") as stream:
         for i, own in enumerate(fields):
-            record = {}
-            for name, value in own.items():
-                if keep is not None and name not in keep:
-                    continue
-                while name in taken or name in record:
-                    name = f"input_{name}"
-                record[name] = value
+            kept = {name: value for name, value in own.items() if keep is None or name in keep}
+            record = dict(zip(beside_answers(kept, taken), kept.values(), strict=True))
             record |= {name: values[i] for name, values in answers.items()}
             if (reason := _reason(problems, i)) is not None:
                 record[ERROR] = reason

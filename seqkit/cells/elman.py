@@ -6,6 +6,7 @@ import keras
 import tensorflow as tf
 
 from seqkit.cells.scan import GRADIENTS, ScanCell, affine, loop, masked, steps_of, weight_gradient
+from seqkit.precision import factor, matmul
 
 
 @keras.saving.register_keras_serializable("seqkit")
@@ -34,10 +35,10 @@ class ElmanCell(ScanCell, keras.layers.SimpleRNNCell):
 
     def projected_step(self):
         """Return a function ``(projected inputs, [h]) -> (h, [h])``; see `ScanCell.projected_step`."""
-        kernel = tf.convert_to_tensor(self.recurrent_kernel)
+        kernel = factor(tf.convert_to_tensor(self.recurrent_kernel))
 
         def step(projected, state):
-            h = self.activation(projected + tf.matmul(state[0], kernel))
+            h = self.activation(projected + matmul(state[0], kernel))
             return h, [h]
 
         return step
@@ -49,22 +50,22 @@ class ElmanCell(ScanCell, keras.layers.SimpleRNNCell):
         @tf.custom_gradient
         def scan(projected, kernel, h0):
             steps = tf.shape(projected)[0]
-            each = steps_of(projected)
+            each, recurrent = steps_of(projected), factor(kernel)
 
             def step(t, h):
                 seen = masked(h, mask)
-                h = activation(each.read(t) + tf.matmul(seen, kernel))
+                h = activation(each.read(t) + matmul(seen, recurrent))
                 return [h], [h, seen]
 
             (h,), (hiddens, seen) = loop(step, steps, [h0], 2)
 
             def gradient(d_hiddens, d_h):
                 # δ_t = dh_t ∘ g'_t,  dh_{t-1} = δ_t Uᵀ
-                d_outputs, transposed = steps_of(d_hiddens), tf.transpose(kernel)
+                d_outputs, transposed = steps_of(d_hiddens), factor(tf.transpose(kernel))
 
                 def step_back(t, dh):
                     delta = gradient_of(hiddens.read(t), dh + d_outputs.read(t))
-                    return [masked(tf.matmul(delta, transposed), mask)], [delta]
+                    return [masked(matmul(delta, transposed), mask)], [delta]
 
                 (dh0,), (deltas,) = loop(step_back, steps, [d_h], 1, backward=True)
                 deltas = deltas.stack()

@@ -6,6 +6,7 @@ import keras
 import tensorflow as tf
 
 from seqkit.cells.scan import ScanCell, affine, loop, masked, sigmoid_gradient, steps_of, tanh_gradient, weight_gradient
+from seqkit.precision import factor, matmul
 
 
 @keras.saving.register_keras_serializable("seqkit")
@@ -45,6 +46,7 @@ class GRUCell(ScanCell, keras.layers.GRUCell):
     def projected_step(self):
         """Return a function ``(projected inputs, [h]) -> (h, [h])``; see `ScanCell.projected_step`."""
         kernel, bias = self._recurrent()
+        kernel = factor(kernel)
 
         def step(projected, state):
             (h,) = state
@@ -67,7 +69,7 @@ class GRUCell(ScanCell, keras.layers.GRUCell):
 def _advance(gates, candidate, h, seen, kernel, bias):
     """Return ``h_t``, ``z_t`` and ``r_t`` side by side, ``n_t`` and ``U_n ĥ + c_n``; ĥ is h_{t-1} under dropout."""
     units = kernel.shape[0]
-    of_gates, inner = tf.split(tf.matmul(seen, kernel), [2 * units, units], -1)
+    of_gates, inner = tf.split(matmul(seen, kernel), [2 * units, units], -1)
     gates = tf.sigmoid(gates + of_gates)
     z, r = tf.split(gates, 2, -1)
     inner += bias
@@ -82,11 +84,11 @@ def _scan(projected, kernel, bias, h0, mask):
     @tf.custom_gradient
     def scan(projected, kernel, bias, h0):
         steps = tf.shape(projected)[0]
-        each = steps_of(projected)
+        each, recurrent = steps_of(projected), factor(kernel)
 
         def step(t, before):
             seen = masked(before, mask)
-            h, *values = _advance(*tf.split(each.read(t), [2 * units, units], -1), before, seen, kernel, bias)
+            h, *values = _advance(*tf.split(each.read(t), [2 * units, units], -1), before, seen, recurrent, bias)
             return [h], [h, seen, before, *values]
 
         (h,), (hiddens, seen, *values) = loop(step, steps, [h0], 6)
@@ -97,7 +99,7 @@ def _scan(projected, kernel, bias, h0, mask):
             #   δz_t = dh_t ∘ (h_{t-1} - n_t) z_t (1 - z_t),   δn_t = dh_t ∘ (1 - z_t)(1 - n_t²)
             #   δr_t = δn_t ∘ (U_n ĥ + c_n) r_t (1 - r_t),   ν_t = δn_t ∘ r_t,   dĥ = [δz, δr, ν]_t Uᵀ
             #   dh_{t-1} = dh_t ∘ z_t + dĥ ∘ mask.
-            d_outputs, transposed = steps_of(d_hiddens), tf.transpose(kernel)
+            d_outputs, transposed = steps_of(d_hiddens), factor(tf.transpose(kernel))
 
             def step_back(t, dh):
                 before, gates, n, inner = (value.read(t) for value in values)
@@ -106,7 +108,7 @@ def _scan(projected, kernel, bias, h0, mask):
                 to_n = tanh_gradient(n, dh * (1.0 - z))
                 to_gates = sigmoid_gradient(gates, tf.concat([dh * (before - n), to_n * inner], -1))
                 delta = tf.concat([to_gates, to_n * r], -1)
-                return [dh * z + masked(tf.matmul(delta, transposed), mask)], [tf.concat([to_gates, to_n], -1), delta]
+                return [dh * z + masked(matmul(delta, transposed), mask)], [tf.concat([to_gates, to_n], -1), delta]
 
             (dh0,), (d_projected, deltas) = loop(step_back, steps, [d_h], 2, backward=True)
             deltas = deltas.stack()

@@ -7,6 +7,7 @@ import tensorflow as tf
 
 from seqkit.cells.elman import ElmanCell
 from seqkit.cells.scan import GRADIENTS, loop, masked, steps_of, weight_gradient
+from seqkit.precision import factor, matmul
 
 
 @keras.saving.register_keras_serializable("seqkit")
@@ -56,10 +57,11 @@ class LeakyCell(ElmanCell):
     def projected_step(self):
         """Return a function ``(projected input, [h]) -> (h, [h])``; see `ScanCell.projected_step`."""
         kernel, rate = tf.convert_to_tensor(self.recurrent_kernel), tf.sigmoid(tf.convert_to_tensor(self.leak))
+        kernel = factor(kernel)
 
         def step(projected, state):
             (h,) = state
-            h += rate * (self.activation(projected + tf.matmul(h, kernel)) - h)
+            h += rate * (self.activation(projected + matmul(h, kernel)) - h)
             return h, [h]
 
         return step
@@ -71,11 +73,11 @@ class LeakyCell(ElmanCell):
         @tf.custom_gradient
         def scan(projected, kernel, rate, h0):
             steps = tf.shape(projected)[0]
-            each = steps_of(projected)
+            each, recurrent = steps_of(projected), factor(kernel)
 
             def step(t, before):
                 seen = masked(before, mask)
-                target = activation(each.read(t) + tf.matmul(seen, kernel))
+                target = activation(each.read(t) + matmul(seen, recurrent))
                 h = before + rate * (target - before)
                 return [h], [h, seen, before, target]
 
@@ -84,7 +86,7 @@ class LeakyCell(ElmanCell):
             def gradient(d_hiddens, d_h):
                 # With n_t for g(…): δ_t = dh_t ∘ α ∘ g'_t,  dα = Σ dh_t ∘ (n_t - h_{t-1}),
                 #   dh_{t-1} = dh_t ∘ (1 - α) + δ_t Uᵀ ∘ mask
-                d_outputs, transposed = steps_of(d_hiddens), tf.transpose(kernel)
+                d_outputs, transposed = steps_of(d_hiddens), factor(tf.transpose(kernel))
 
                 def step_back(t, dh, d_rate):
                     target = targets.read(t)
@@ -92,7 +94,7 @@ class LeakyCell(ElmanCell):
                     d_rate += tf.reduce_sum(dh * (target - before.read(t)), 0)
                     dh_rate = dh * rate
                     delta = gradient_of(target, dh_rate)
-                    return [dh - dh_rate + masked(tf.matmul(delta, transposed), mask), d_rate], [delta]
+                    return [dh - dh_rate + masked(matmul(delta, transposed), mask), d_rate], [delta]
 
                 begin = [d_h, tf.zeros_like(rate)]
                 (dh0, d_rate), (deltas,) = loop(step_back, steps, begin, 1, backward=True)

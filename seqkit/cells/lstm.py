@@ -6,6 +6,7 @@ import keras
 import tensorflow as tf
 
 from seqkit.cells.scan import ScanCell, affine, loop, masked, steps_of, tanh_gradient, weight_gradient
+from seqkit.precision import factor, matmul
 
 
 @keras.saving.register_keras_serializable("seqkit")
@@ -43,11 +44,11 @@ class LSTMCell(ScanCell, keras.layers.LSTMCell):
 
     def projected_step(self):
         """Return a function ``(projected inputs, [h, c]) -> (h, [h, c])``; see `ScanCell.projected_step`."""
-        kernel = self._projected_kernel()
+        kernel = factor(self._projected_kernel())
 
         def step(projected, state):
             h, c = state
-            h2, c, _ = _advance(tf.tanh(projected + tf.matmul(h, kernel)), c)
+            h2, c, _ = _advance(tf.tanh(projected + matmul(h, kernel)), c)
             h = 0.5 * h2
             return h, [h, c]
 
@@ -88,11 +89,11 @@ def _scan(projected, kernel, h0, c0, mask):
     @tf.custom_gradient
     def scan(projected, kernel, h0, c0):
         steps = tf.shape(projected)[0]
-        each, doubled = steps_of(projected), 0.5 * kernel
+        each, doubled = steps_of(projected), factor(0.5 * kernel)
 
         def step(t, h2, before):
             seen = masked(h2, mask)
-            gates = tf.tanh(each.read(t) + tf.matmul(seen, doubled))
+            gates = tf.tanh(each.read(t) + matmul(seen, doubled))
             h2, c, tanh_c = _advance(gates, before)
             return [h2, c], [h2, seen, gates, before, tanh_c]
 
@@ -104,7 +105,7 @@ def _scan(projected, kernel, h0, c0, mask):
             #   dc_t = dc_{t+1} ∘ f_{t+1} + dh_t ∘ o_t (1 - tanh² c_t),     δo_t = dh_t ∘ tanh(c_t) / 2 (1 - t_o²)
             #   δi_t = dc_t ∘ g_t / 2 (1 - t_i²),  δf_t = dc_t ∘ c_{t-1} / 2 (1 - t_f²),  δg_t = dc_t ∘ i_t (1 - t_g²)
             #   dh_{t-1} = δ_t Uᵀ.
-            d_outputs, transposed = steps_of(d_hiddens), tf.transpose(kernel)
+            d_outputs, transposed = steps_of(d_hiddens), factor(tf.transpose(kernel))
 
             def step_back(t, dh, dc):
                 gates, before, tanh_c = (value.read(t) for value in values)
@@ -113,7 +114,7 @@ def _scan(projected, kernel, h0, c0, mask):
                 half_dc = 0.5 * (dc + tanh_gradient(tanh_c, half_dh * (o + 1.0)))
                 parts = [half_dc * g, half_dc * before, half_dc * (i + 1.0), half_dh * tanh_c]
                 delta = tanh_gradient(gates, tf.concat(parts, -1))
-                return [masked(tf.matmul(delta, transposed), mask), half_dc * (f + 1.0)], [delta]
+                return [masked(matmul(delta, transposed), mask), half_dc * (f + 1.0)], [delta]
 
             (dh0, dc0), (deltas,) = loop(step_back, steps, [d_h, d_c], 1, backward=True)
             deltas = deltas.stack()

@@ -7,6 +7,7 @@ import tensorflow as tf
 
 from seqkit.cells.scan import GRADIENTS, weight_gradient
 from seqkit.cells.tree import TreeCell
+from seqkit.precision import matmul
 
 
 @keras.saving.register_keras_serializable("seqkit")
@@ -44,14 +45,14 @@ class RecursiveCell(TreeCell):
     def leaves(self, vectors):
         """Return h of leaves, [leaves, dim] to [leaves, units]."""
         kernel, bias = (tf.cast(w, vectors.dtype) for w in (self.kernel, self.bias))
-        return self.activation(tf.matmul(vectors, kernel) + bias)
+        return self.activation(matmul(vectors, kernel) + bias)
 
     def _weights(self):
         return [tf.cast(w, self.compute_dtype) for w in (self.recurrent_kernel, self.recurrent_bias)]
 
     def _up(self, below, parents, count, weights):
         kernel, bias = weights
-        return self.activation(tf.matmul(tf.reshape(below, [-1, 2 * self.units]), kernel) + bias), [], []
+        return self.activation(matmul(tf.reshape(below, [-1, 2 * self.units]), kernel) + bias), [], []
 
     def _factors(self, states, below, parents, of_nodes, of_children):
         return [states], []
@@ -59,7 +60,7 @@ class RecursiveCell(TreeCell):
     def _down(self, gradient, of_nodes, of_children, parents, transposed):
         # δ = dh ∘ g',  [dh_left; dh_right] = δ Wᵀ
         delta = GRADIENTS[self.activation](of_nodes[0], gradient)
-        return tf.reshape(tf.matmul(delta, transposed[0]), [-1, self.units]), [delta]
+        return tf.reshape(matmul(delta, transposed[0]), [-1, self.units]), [delta]
 
     def _weight_gradients(self, below, parents, count, deltas):
         pairs = tf.reshape(below, [-1, 2 * self.units])

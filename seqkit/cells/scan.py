@@ -7,6 +7,8 @@ from collections.abc import Callable
 import keras
 import tensorflow as tf
 
+from seqkit.precision import factor, matmul
+
 
 class ScanCell:
     """What a cell adds to Keras' protocol to be fast.
@@ -85,7 +87,7 @@ class ScanCell:
 
 def affine(kernel: tf.Tensor, bias: tf.Tensor) -> Callable[[tf.Tensor], tf.Tensor]:
     """Return a function to ``W x + b``; of integers, which stand for vectors of one 1, it looks up ``W + b``."""
-    rows = kernel + bias
+    rows, kernel = kernel + bias, factor(kernel)
 
     def apply(inputs):
         return tf.gather(rows, inputs) if inputs.dtype.is_integer else product(inputs, kernel) + bias
@@ -96,8 +98,8 @@ def affine(kernel: tf.Tensor, bias: tf.Tensor) -> Callable[[tf.Tensor], tf.Tenso
 def product(values: tf.Tensor, matrix: tf.Tensor, transpose: bool = False) -> tf.Tensor:
     """Multiply [..., dim] by a matrix, or by its transpose: a ``tensordot`` of fewer operations, for small steps."""
     if values.shape.rank == 2:
-        return tf.matmul(values, matrix, transpose_b=transpose)
-    flat = tf.matmul(tf.reshape(values, [-1, values.shape[-1]]), matrix, transpose_b=transpose)
+        return matmul(values, matrix, transpose_b=transpose)
+    flat = matmul(tf.reshape(values, [-1, values.shape[-1]]), matrix, transpose_b=transpose)
     return tf.reshape(flat, tf.concat([tf.shape(values)[:-1], flat.shape[-1:]], 0))
 
 
@@ -126,7 +128,7 @@ GRADIENTS = {
 def weight_gradient(inputs: tf.Tensor, deltas: tf.Tensor) -> tf.Tensor:
     """Return the gradient of a kernel from what it was applied to and what came back, both [time, batch, ...]."""
     rows = [tf.reshape(values, [-1, values.shape[-1]]) for values in (inputs, deltas)]
-    return tf.matmul(*rows, transpose_a=True)
+    return matmul(*rows, transpose_a=True)
 
 
 def steps_of(values: tf.Tensor) -> tf.TensorArray:

@@ -7,6 +7,7 @@ import tensorflow as tf
 
 from seqkit.cells.scan import weight_gradient
 from seqkit.cells.tree import TreeCell
+from seqkit.precision import matmul
 
 
 class _TreeLSTMCell(TreeCell):
@@ -38,7 +39,7 @@ class _TreeLSTMCell(TreeCell):
     def leaves(self, vectors):
         """Return h and c of leaves, [leaves, dim] to [leaves, 2 units]."""
         kernel, bias = tf.cast(self.kernel, vectors.dtype), tf.cast(self.bias, vectors.dtype)
-        u, i, o = tf.split(tf.matmul(vectors, kernel) + bias[: 3 * self.units], 3, 1)
+        u, i, o = tf.split(matmul(vectors, kernel) + bias[: 3 * self.units], 3, 1)
         c = tf.sigmoid(i) * self.activation(u)
         return tf.concat([tf.sigmoid(o) * self.activation(c), c], 1)
 
@@ -78,7 +79,7 @@ class BinaryTreeLSTMCell(_TreeLSTMCell):
         units = self.units
         kernel, bias = weights
         pairs = tf.reshape(below, [-1, 2, 2 * units])
-        gates = tf.matmul(tf.reshape(pairs[:, :, :units], [-1, 2 * units]), kernel) + bias
+        gates = matmul(tf.reshape(pairs[:, :, :units], [-1, 2 * units]), kernel) + bias
         u, rest = self.activation(gates[:, :units]), tf.sigmoid(gates[:, units:])
         i, o, f = tf.split(rest, [units, units, 2 * units], 1)
         c = i * u + tf.reduce_sum(tf.reshape(f, [-1, 2, units]) * pairs[:, :, units:], 1)
@@ -102,7 +103,7 @@ class BinaryTreeLSTMCell(_TreeLSTMCell):
         dh, dc = tf.split(gradient, 2, 1)
         dc += dh * h_to_c
         delta = tf.concat([dc, dc, dh, dc, dc], 1) * to_deltas
-        d_hidden = tf.reshape(tf.matmul(delta, transposed[0]), [-1, 2, units])
+        d_hidden = tf.reshape(matmul(delta, transposed[0]), [-1, 2, units])
         d_cells = dc[:, None] * tf.reshape(f, [-1, 2, units])
         return tf.reshape(tf.concat([d_hidden, d_cells], 2), [-1, 2 * units]), [delta]
 
@@ -140,10 +141,10 @@ class ChildSumTreeLSTMCell(_TreeLSTMCell):
         units = self.units
         kernel, bias = weights
         h, c = tf.split(below, 2, 1)
-        gates = tf.matmul(_sums(h, parents, count), kernel[:, : 3 * units]) + bias[: 3 * units]
+        gates = matmul(_sums(h, parents, count), kernel[:, : 3 * units]) + bias[: 3 * units]
         u, rest = self.activation(gates[:, :units]), tf.sigmoid(gates[:, units:])
         i, o = tf.split(rest, 2, 1)
-        f = tf.sigmoid(tf.matmul(h, kernel[:, 3 * units :]) + bias[3 * units :])
+        f = tf.sigmoid(matmul(h, kernel[:, 3 * units :]) + bias[3 * units :])
         c = i * u + _sums(f * c, parents, count)
         return tf.concat([o * self.activation(c), c], 1), [u, rest], [f]
 
@@ -163,10 +164,10 @@ class ChildSumTreeLSTMCell(_TreeLSTMCell):
         dh, dc = tf.split(gradient, 2, 1)
         dc += dh * h_to_c
         delta = tf.concat([dc, dc, dh], 1) * to_deltas
-        d_sum = tf.matmul(delta, transposed[0][: 3 * units])
+        d_sum = matmul(delta, transposed[0][: 3 * units])
         d_sum, dc = tf.split(tf.gather(tf.concat([d_sum, dc], 1), parents), 2, 1)
         forget = dc * to_forget
-        d_hidden = d_sum + tf.matmul(forget, transposed[0][3 * units :])
+        d_hidden = d_sum + matmul(forget, transposed[0][3 * units :])
         return tf.concat([d_hidden, dc * f], 1), [delta, forget]
 
     def _weight_gradients(self, below, parents, count, deltas):

@@ -36,12 +36,20 @@ class BaseSequenceEstimator(BaseEstimator):
             raise ParameterError(str(error)) from None
 
     def _draw_seed(self) -> int:
-        return int(check_random_state(self.random_state).randint(2**20))
+        return self._devices().from_chief(lambda: int(check_random_state(self.random_state).randint(2**20)))
+
+    def _devices(self):
+        """Return what trains: one device or several; see `seqkit.training.strategies`."""
+        from seqkit.training.strategies import devices_of
+
+        return devices_of(getattr(self, "strategy", None))
 
     def _progress(self, prefix: str = ""):
         """Return what makes progress bars, after ``verbose``."""
         from seqkit.console import progress
 
+        if not self._devices().is_chief:
+            return lambda total, description: progress(total, prefix + description, enabled=False)
         enabled = {"auto": "auto", 0: False, 1: True, 2: "lines"}[self.verbose]
         return lambda total, description: progress(total, prefix + description, enabled=enabled)
 

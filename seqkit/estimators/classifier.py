@@ -108,6 +108,12 @@ class SequenceClassifier(ClassifierMixin, SequenceReaderEstimator):
         Whether `fit` continues from the present weights. New words are then unknown words, new classes an error.
     checkpoint_dir : str, os.PathLike or None, default=None
         Folder for the state after each pass; `fit` with the same parameters and data resumes from it.
+    strategy : {"mirrored", "multi_worker"} or None, default=None
+        Devices that share the rows of each batch. None: one. "mirrored": all of this machine (GPUs, where it has some).
+        "multi_worker": those of all workers that ``TF_CONFIG`` names, each a process that runs the same `fit`.
+    mixed_precision : {"bfloat16"} or None, default=None
+        Type of the matrix products in training. Weights, states and losses stay float32, and so does all that the
+        fitted model does.
     random_state : int, numpy.random.RandomState or None, default=None
         Seed of weights, dropout, order and the validation part. An int gives the same fit each time on one machine.
     verbose : {"auto", 0, 1, 2}, default="auto"
@@ -187,6 +193,8 @@ class SequenceClassifier(ClassifierMixin, SequenceReaderEstimator):
         max_length=None,
         warm_start=False,
         checkpoint_dir=None,
+        strategy=None,
+        mixed_precision=None,
         random_state=None,
         verbose="auto",
     ):
@@ -225,6 +233,8 @@ class SequenceClassifier(ClassifierMixin, SequenceReaderEstimator):
         self.max_length = max_length
         self.warm_start = warm_start
         self.checkpoint_dir = checkpoint_dir
+        self.strategy = strategy
+        self.mixed_precision = mixed_precision
         self.random_state = random_state
         self.verbose = verbose
 
@@ -335,8 +345,12 @@ class SequenceClassifier(ClassifierMixin, SequenceReaderEstimator):
             head.temperature.assign(1.0)
         super()._train(data, targets, weights, held_out, epochs, partial)
         if self.calibrate and not partial:
-            outputs = self._rows(held_out.data, "outputs", held_out.rows)
-            head.temperature.assign(fit_temperature(outputs, held_out.targets[held_out.rows]))
+
+            def best_temperature() -> float:
+                outputs = self._rows(held_out.data, "outputs", held_out.rows)
+                return fit_temperature(outputs, held_out.targets[held_out.rows])
+
+            head.temperature.assign(self._devices().from_chief(best_temperature))
 
     def predict(self, X) -> np.ndarray:
         """Return the class of each sequence.

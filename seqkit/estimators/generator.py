@@ -89,6 +89,12 @@ class SequenceGenerator(WritingMixin, NextStepEstimator):
         Whether `fit` continues from the present weights. New tokens are then unknown tokens, new styles an error.
     checkpoint_dir : str, os.PathLike or None, default=None
         Folder for the state after each pass; `fit` with the same parameters and data resumes from it.
+    strategy : {"mirrored", "multi_worker"} or None, default=None
+        Devices that share the rows of each batch. None: one. "mirrored": all of this machine (GPUs, where it has some).
+        "multi_worker": those of all workers that ``TF_CONFIG`` names, each a process that runs the same `fit`.
+    mixed_precision : {"bfloat16"} or None, default=None
+        Type of the matrix products in training. Weights, states and losses stay float32, and so does all that the
+        fitted model does.
     random_state : int, numpy.random.RandomState or None, default=None
         Seed of weights, dropout, order and the validation part. An int gives the same fit each time on one machine.
     verbose : {"auto", 0, 1, 2}, default="auto"
@@ -164,6 +170,8 @@ class SequenceGenerator(WritingMixin, NextStepEstimator):
         max_length=None,
         warm_start=False,
         checkpoint_dir=None,
+        strategy=None,
+        mixed_precision=None,
         random_state=None,
         verbose="auto",
     ):
@@ -196,6 +204,8 @@ class SequenceGenerator(WritingMixin, NextStepEstimator):
         self.max_length = max_length
         self.warm_start = warm_start
         self.checkpoint_dir = checkpoint_dir
+        self.strategy = strategy
+        self.mixed_precision = mixed_precision
         self.random_state = random_state
         self.verbose = verbose
 
@@ -379,7 +389,7 @@ class SequenceGenerator(WritingMixin, NextStepEstimator):
         temperature: float = 1.0,
         top_k: int = 0,
         top_p: float = 1.0,
-        seed: int | None = None,
+        seed: int | Sequence[int] | None = None,
     ) -> list:
         """Write a sequence for each context.
 
@@ -395,9 +405,9 @@ class SequenceGenerator(WritingMixin, NextStepEstimator):
             Below 1 for more likely, above 1 for more daring items; 0: always the most probable one.
         top_k, top_p : int, float
             Draw from the most probable tokens only, see `LanguageModel.generate`. They say nothing of frames.
-        seed : int or None
-            The first sequence has this seed, the next one more, and so on; what others there are makes no difference.
-            None: a seed by chance.
+        seed : int, sequence of int, or None
+            The first sequence has this seed, the next one more, and so on; or each its own. What others there are makes
+            no difference. None: a seed by chance.
 
         Returns
         -------
@@ -431,7 +441,7 @@ class SequenceGenerator(WritingMixin, NextStepEstimator):
         temperature: float = 1.0,
         top_k: int = 0,
         top_p: float = 1.0,
-        seed: int | None = None,
+        seed: int | Sequence[int] | None = None,
     ) -> list[list[str]]:
         """Write the tokens that templates leave open, each given all before it.
 

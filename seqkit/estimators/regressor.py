@@ -91,6 +91,12 @@ class SequenceRegressor(RegressorMixin, SequenceReaderEstimator):
         Whether `fit` continues from the present weights. New words are then unknown words.
     checkpoint_dir : str, os.PathLike or None, default=None
         Folder for the state after each pass; `fit` with the same parameters and data resumes from it.
+    strategy : {"mirrored", "multi_worker"} or None, default=None
+        Devices that share the rows of each batch. None: one. "mirrored": all of this machine (GPUs, where it has some).
+        "multi_worker": those of all workers that ``TF_CONFIG`` names, each a process that runs the same `fit`.
+    mixed_precision : {"bfloat16"} or None, default=None
+        Type of the matrix products in training. Weights, states and losses stay float32, and so does all that the
+        fitted model does.
     random_state : int, numpy.random.RandomState or None, default=None
         Seed of weights, dropout, order and the validation part. An int gives the same fit each time on one machine.
     verbose : {"auto", 0, 1, 2}, default="auto"
@@ -161,6 +167,8 @@ class SequenceRegressor(RegressorMixin, SequenceReaderEstimator):
         max_length=None,
         warm_start=False,
         checkpoint_dir=None,
+        strategy=None,
+        mixed_precision=None,
         random_state=None,
         verbose="auto",
     ):
@@ -197,6 +205,8 @@ class SequenceRegressor(RegressorMixin, SequenceReaderEstimator):
         self.max_length = max_length
         self.warm_start = warm_start
         self.checkpoint_dir = checkpoint_dir
+        self.strategy = strategy
+        self.mixed_precision = mixed_precision
         self.random_state = random_state
         self.verbose = verbose
 

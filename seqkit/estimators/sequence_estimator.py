@@ -53,6 +53,8 @@ TRAINING_CONSTRAINTS = {
     "max_length": [Interval(Integral, 1, None, closed="left"), None],
     "warm_start": ["boolean"],
     "checkpoint_dir": [str, HasMethods("__fspath__"), None],
+    "strategy": [StrOptions({"mirrored", "multi_worker"}), None],
+    "mixed_precision": [StrOptions({"bfloat16"}), None],
     "random_state": ["random_state"],
     "verbose": [Options(object, {"auto", 0, 1, 2})],
 }
@@ -100,7 +102,8 @@ class SequenceEstimator(BaseSequenceEstimator):
     def fit(self, X, y, validation_data=None, sample_weight=None):
         """Train on sequences and their targets; see the estimator."""
         self._check_parameters()
-        with self._unchanged_on_error():
+        self._check_devices()
+        with self._unchanged_on_error(), self._devices().watched(self._advice()):
             fresh = not (self.warm_start and hasattr(self, "model_"))
             data = self._read(X, fresh=fresh)
             weights = check_sample_weight(sample_weight, len(data))
@@ -121,7 +124,8 @@ class SequenceEstimator(BaseSequenceEstimator):
                 "class_weight='balanced' does not go with partial_fit, which sees a part of the data at a time. "
                 "Give the weights in a dict (sklearn.utils.class_weight.compute_class_weight finds them)."
             )
-        with self._unchanged_on_error():
+        self._check_devices()
+        with self._unchanged_on_error(), self._devices().watched(self._advice()):
             fresh = not hasattr(self, "model_")
             data = self._read(X, fresh=fresh)
             weights = check_sample_weight(sample_weight, len(data))
@@ -136,6 +140,24 @@ class SequenceEstimator(BaseSequenceEstimator):
             if data.lengths.sum():
                 self._train(data, targets, weights, None, epochs=1, partial=True)
         return self
+
+    def _check_devices(self) -> None:
+        """Raise if there is no training on the devices asked for, before anything is read."""
+        replicas, rows = self._devices().replicas, self.batch_size
+        if isinstance(rows, Integral) and rows < replicas:
+            raise ParameterError(
+                f"batch_size={rows} is too small for strategy={self.strategy!r} on {replicas} devices, which share the "
+                f"rows of each batch. Set batch_size to at least {replicas}, or train on fewer devices."
+            )
+
+    def _advice(self) -> str:
+        """Return what to do when a worker is lost."""
+        if self.checkpoint_dir is None:
+            return (
+                "Start all of them again; with checkpoint_dir= on a disk of worker 0, fit would go on after the last "
+                "whole pass."
+            )
+        return f"Start all of them again, alike: fit goes on after the last whole pass, from {self.checkpoint_dir}."
 
     @contextmanager
     def _unchanged_on_error(self):

@@ -109,6 +109,12 @@ class SequenceTagger(SequenceEstimator):
         Whether `fit` continues from the present weights. New words are then unknown words, new tags an error.
     checkpoint_dir : str, os.PathLike or None, default=None
         Folder for the state after each pass; `fit` with the same parameters and data resumes from it.
+    strategy : {"mirrored", "multi_worker"} or None, default=None
+        Devices that share the rows of each batch. None: one. "mirrored": all of this machine (GPUs, where it has some).
+        "multi_worker": those of all workers that ``TF_CONFIG`` names, each a process that runs the same `fit`.
+    mixed_precision : {"bfloat16"} or None, default=None
+        Type of the matrix products in training. Weights, states and losses stay float32, and so does all that the
+        fitted model does.
     random_state : int, numpy.random.RandomState or None, default=None
         Seed of weights, dropout, order and the validation part. An int gives the same fit each time on one machine.
     verbose : {"auto", 0, 1, 2}, default="auto"
@@ -189,6 +195,8 @@ class SequenceTagger(SequenceEstimator):
         max_length=None,
         warm_start=False,
         checkpoint_dir=None,
+        strategy=None,
+        mixed_precision=None,
         random_state=None,
         verbose="auto",
     ):
@@ -226,6 +234,8 @@ class SequenceTagger(SequenceEstimator):
         self.max_length = max_length
         self.warm_start = warm_start
         self.checkpoint_dir = checkpoint_dir
+        self.strategy = strategy
+        self.mixed_precision = mixed_precision
         self.random_state = random_state
         self.verbose = verbose
 
@@ -374,7 +384,7 @@ class SequenceTagger(SequenceEstimator):
             ``start`` and ``end`` (character offsets), ``text``, ``label`` and ``score`` (the lowest of its tags).
         """
         self._check_fitted()
-        from seqkit.tags import entity_spans
+        from seqkit.tags import gather_entities, place_in_text
         from seqkit.text.tokenizer import tokenize_texts
         from seqkit.training.prediction import answer_steps
 
@@ -388,17 +398,8 @@ class SequenceTagger(SequenceEstimator):
             texts, tokenized, _lists(self.classes_[ids], data.lengths), _lists(scores, data.lengths), strict=True
         )
         for text, tokens, tags, tag_scores in rows:
-            spans = entity_spans(tags, self.scheme_) if self.scheme_ else []
-            entities = [
-                {
-                    "start": tokens.starts[a],
-                    "end": tokens.ends[b - 1],
-                    "text": text[tokens.starts[a] : tokens.ends[b - 1]],
-                    "label": label,
-                    "score": min(tag_scores[a:b]),
-                }
-                for a, b, label in spans
-            ]
+            place = place_in_text(text, tokens.starts, tokens.ends)
+            entities = gather_entities(tags, self.scheme_, place, tag_scores)
             results.append(
                 {"text": text, "tokens": tokens.tokens, "tags": tags, "scores": tag_scores, "entities": entities}
             )

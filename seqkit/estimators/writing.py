@@ -26,10 +26,11 @@ class WritingMixin:
             raise ParameterError(f"top_p={top_p!r} must be a number above 0, at most 1.")
         if seed is None:
             seed = int(np.random.default_rng().integers(2**40))
-        if not isinstance(seed, Integral):
-            raise ParameterError(f"seed={seed!r} must be an integer or None.")
+        seeds = np.arange(rows, dtype=np.int64) + int(seed) if isinstance(seed, Integral) else np.asarray(seed)
+        if seeds.shape != (rows,) or seeds.dtype.kind not in "iu":
+            raise ParameterError(f"seed={seed!r} must be an integer, {rows} integers (one for each row) or None.")
         return (
-            np.arange(rows, dtype=np.int64) + int(seed),
+            seeds.astype(np.int64),
             np.full(rows, temperature, np.float32),
             np.full(rows, count("top_k", top_k), np.int32),
             np.full(rows, top_p, np.float32),

@@ -19,7 +19,7 @@ def rows_of(manifest: Mapping[str, Any], outputs: Outputs, asked: Sequence | Non
     manifest : mapping
         The export's; its ``task`` tells what the outputs mean.
     outputs : mapping of str to numpy.ndarray
-        What ``serving_default`` or ``tokens`` gave; strings as bytes or as text.
+        What ``serving_default``, ``tokens`` or ``generate`` gave; strings as bytes or as text.
     asked : sequence of str, of list of str, or None, default=None
         The texts or tokens that were asked about, for the entities in them.
 
@@ -29,14 +29,14 @@ def rows_of(manifest: Mapping[str, Any], outputs: Outputs, asked: Sequence | Non
         Of a tagger: ``tags``, ``scores``, of texts ``tokens``, and ``entities`` as `seqkit.SequenceTagger.tag` has them
         (of tokens, ``start`` and ``end`` are their numbers). Of a classifier: ``label`` (or ``labels``) and
         ``probabilities`` by class. Of a regressor: ``value``. Of a language model: ``log_probability``. Of an
-        encoder-decoder: the best ``text`` (``tokens``) and its ``score``; or ``value``. Of any other model: each
-        output's own value.
+        encoder-decoder: the best ``text`` (``tokens``) and its ``score``; or ``value``. Of what writes: ``text``,
+        ``tokens`` or ``frames``, and ``log_probability``. Of any other model: each output's own value.
     """
     return _TASKS.get(manifest.get("task"), _plain)(manifest, outputs, asked)
 
 
 def _tags(manifest, outputs, texts):
-    from seqkit.tags import entity_spans
+    from seqkit.tags import gather_entities, place_among_tokens
 
     names = ("tokens", "tags", "scores", "starts", "ends")
     columns = {name: outputs[name].tolist() for name in names if name in outputs}
@@ -45,18 +45,22 @@ def _tags(manifest, outputs, texts):
         cut = {name: values[i][:length] for name, values in columns.items()}
         row = {name: cut[name] if name == "scores" else _strings(cut[name]) for name in names[:3] if name in cut}
         if texts is not None:
-            spans = entity_spans(row["tags"], manifest["scheme"]) if manifest.get("scheme") else []
-            places = [(a, b, " ".join(texts[i][a:b])) for a, b, _ in spans]
-            if "starts" in cut:
-                place, text = _characters(texts[i]), texts[i]
-                places = [(place(cut["starts"][a]), place(cut["ends"][b - 1])) for a, b, _ in spans]
-                places = [(start, end, text[start:end]) for start, end in places]
-            row["entities"] = [
-                {"start": start, "end": end, "text": text, "label": label, "score": min(row["scores"][a:b])}
-                for (start, end, text), (a, b, label) in zip(places, spans, strict=True)
-            ]
+            row.setdefault("tokens", texts[i])
+            place = _place(texts[i], cut) if "starts" in cut else place_among_tokens(texts[i])
+            row["entities"] = gather_entities(row["tags"], manifest.get("scheme"), place, row["scores"])
         rows.append(row)
     return rows
+
+
+def _place(text: str, cut: Mapping[str, Sequence[int]]) -> Callable[[int, int], tuple[int, int, str]]:
+    """Return where entities are in a text, given the byte offsets of its tokens; see `seqkit.tags.gather_entities`."""
+    character = _characters(text)
+
+    def place(first, after):
+        start, end = character(cut["starts"][first]), character(cut["ends"][after - 1])
+        return start, end, text[start:end]
+
+    return place
 
 
 def _classes(manifest, outputs, texts):
@@ -93,6 +97,17 @@ def _targets(manifest, outputs, texts):
     return [{"tokens": _strings(row[:length]), "score": score} for row, length, score in best]
 
 
+def _written(manifest, outputs, texts):
+    scores = outputs["log_probability"].tolist()
+    if "text" in outputs:
+        told = [{"text": _string(text)} for text in outputs["text"].tolist()]
+    else:
+        name = "tokens" if "tokens" in outputs else "frames"
+        cut = [row[:n].tolist() for row, n in zip(outputs[name], outputs["lengths"].tolist(), strict=True)]
+        told = [{name: _strings(row) if name == "tokens" else row} for row in cut]
+    return [{**row, "log_probability": score} for row, score in zip(told, scores, strict=True)]
+
+
 def _plain(manifest, outputs, texts):
     columns = {name: values.tolist() for name, values in outputs.items()}
     count = len(next(iter(columns.values()), []))
@@ -106,6 +121,7 @@ _TASKS: dict[str, Callable] = {
     "regression": _values,
     "language_model": _likelihoods,
     "seq2seq": _targets,
+    "generation": _written,
 }
 
 

@@ -200,7 +200,9 @@ def check_saved_model(
     return report
 
 
-def compare(got: np.ndarray, want: object, *, rtol: float, atol: float) -> tuple[str, float]:
+def compare(
+    got: np.ndarray, want: object, *, rtol: float, atol: float, runtime_name: str = "the C++ runtime"
+) -> tuple[str, float]:
     """Compare an answer with the one expected.
 
     Parameters
@@ -211,6 +213,8 @@ def compare(got: np.ndarray, want: object, *, rtol: float, atol: float) -> tuple
         The answer expected.
     rtol, atol : float
         Tolerances of floats.
+    runtime_name : str
+        What a fault calls the runtime.
 
     Returns
     -------
@@ -241,7 +245,7 @@ def compare(got: np.ndarray, want: object, *, rtol: float, atol: float) -> tuple
     count = f"{int(np.sum(differs))} of {got.size} values differ"
     tolerance = f"; allowed: {atol:g} + {rtol:g} × expected" if largest else ""
     return (
-        f"{list(first)}: the C++ runtime gives {got[first]!r}, expected {want[first]!r} ({count}{tolerance})",
+        f"{list(first)}: {runtime_name} gives {got[first]!r}, expected {want[first]!r} ({count}{tolerance})",
         largest,
     )
 

@@ -174,7 +174,7 @@ def export_generator(estimator, root) -> Path:
         requests["step"] |= {"seed": how["seed"], "position": np.arange(count, dtype=np.int32)}
         requests["step"]["temperature"] = how["temperature"]
     answers["step"] = {k: v.numpy() for k, v in serving._step(requests["step"]).items()}
-    about = {"kind": "export", "task": "generation", "context": estimator.context_kind_}
+    about = {"kind": "export", "task": "generation", "context": estimator.context_kind_, "longest": estimator.longest_}
     extra = {} if frames else vocabulary_file(estimator.vocabulary_)
     about = estimator._manifest() | about
     return write_export(

@@ -48,7 +48,17 @@ _STRING_SIZE = 24  # sizeof(TF_TString), fixed by its ABI
 
 
 class RuntimeModelError(RuntimeError):
-    """A model that does not load, or a request that it does not answer."""
+    """A model that does not load, or a request that it does not answer.
+
+    ``code`` is TensorFlow's, as gRPC numbers them: 3 (an invalid argument) unless TensorFlow said another.
+    """
+
+    def __init__(self, message: str, code: int = 3):
+        super().__init__(message)
+        self.code = code
+
+    def __reduce__(self):
+        return type(self), (str(self), self.code)
 
 
 class TensorSpec(NamedTuple):
@@ -278,7 +288,7 @@ class _Status:
         code, message = c.TF_GetCode(self.pointer), c.TF_Message(self.pointer).decode(errors="replace")
         c.TF_DeleteStatus(self.pointer)
         if kind is None and code:
-            raise RuntimeModelError(f"{self.doing}: {message}")
+            raise RuntimeModelError(f"{self.doing}: {message}", code)
 
 
 def registered_ops() -> set[str]:
@@ -326,6 +336,7 @@ class Runtime:
 
     def __init__(self, path: str | Path, *, config: bytes = b""):
         self._session = self._graph = None
+        self._places: dict[str, tuple[ctypes.Array, ctypes.Array]] = {}
         self.path = str(path)
         file = SavedModelFile(path)
         self.signatures, self.ops = file.signatures, file.ops
@@ -371,6 +382,9 @@ class Runtime:
             raise RuntimeModelError(f"signature {signature!r} takes the inputs {sorted(wanted)}, got {sorted(given)}")
         arrays = [as_input(name, spec, inputs[name]) for name, spec in wanted.items()]
         specs = self.signatures[signature]["outputs"]
+        if signature not in self._places:
+            self._places[signature] = self._outputs(wanted.values()), self._outputs(specs.values())
+        feeds, fetches = self._places[signature]
         c, tensors, results = library(), [], (_P * len(specs))()
         try:
             for array, spec in zip(arrays, wanted.values(), strict=True):
@@ -378,8 +392,8 @@ class Runtime:
             with _Status(f"running signature {signature!r}") as status:
                 c.TF_SessionRun(
                     self._session, None,
-                    self._outputs(wanted.values()), (_P * len(tensors))(*tensors), len(tensors),
-                    self._outputs(specs.values()), results, len(specs),
+                    feeds, (_P * len(tensors))(*tensors), len(tensors),
+                    fetches, results, len(specs),
                     None, 0, None, status,
                 )  # fmt: skip
             return {name: _to_array(result) for name, result in zip(specs, results, strict=True)}

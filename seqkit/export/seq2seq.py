@@ -95,7 +95,7 @@ class Seq2SeqServing(tf.Module):
         return self._answer(start, tf.cast(tokens.row_lengths(), tf.int32), padded)
 
     def _encode_text(self, text):
-        return self._told(self._read(self._cut(text))[0])
+        return told(self._read(self._cut(text))[0])
 
     def _read(self, tokens):
         """Return where the decoder begins, and the tokens [rows, time], one step at least."""
@@ -111,20 +111,13 @@ class Seq2SeqServing(tf.Module):
         return self._answer(start, lengths, None)
 
     def _encode_features(self, features, lengths):
-        return self._told(self._read_features(features, lengths)[0])
+        return told(self._read_features(features, lengths)[0])
 
     def _read_features(self, features, lengths):
         lengths = tf.clip_by_value(lengths, 0, tf.shape(features)[1])
         features = tf.pad(features, [[0, 0], [0, tf.maximum(1 - tf.shape(features)[1], 0)], [0, 0]])
         vectors, _, lengths, _ = self.model.embed({"vectors": features, "lengths": lengths})
         return self._translator.object.start(vectors, lengths), lengths
-
-    def _told(self, start: Start):
-        """Return what `encode` answers."""
-        answer = {"state": start.states, "context": start.context}
-        if start.memory is not None:
-            answer |= {"memory": start.memory.values, "memory_lengths": start.memory.lengths}
-        return answer
 
     # What is written
 
@@ -167,6 +160,14 @@ class Seq2SeqServing(tf.Module):
         return answer
 
 
+def told(start: Start) -> dict[str, tf.Tensor]:
+    """Return what `encode` answers."""
+    answer = {"state": start.states, "context": start.context}
+    if start.memory is not None:
+        answer |= {"memory": start.memory.values, "memory_lengths": start.memory.lengths}
+    return answer
+
+
 def export_seq2seq(estimator, root) -> Path:
     """Write ``root/<next version>``; see ``Seq2Seq.export``."""
     serving = Seq2SeqServing(estimator)
@@ -188,20 +189,12 @@ def export_seq2seq(estimator, root) -> Path:
         requests["tokens"] = {"tokens": string_table(rows)}
         answer = _expected(estimator, texts)
         expected = {"serving_default": answer, "tokens": answer}
-    begun = _encoded(estimator, sources)
+    begun = encoded_alone(estimator, sources)
     expected["encode"] = begun
-    decoder, count = estimator.model_.decoder, len(sources)
+    item, expected["step"] = first_step(estimator, begun)
     if estimator.target_kind_ == "vectors":
         # The first step after the mean gives the first frame of what is predicted.
-        item = {"frame": np.repeat(estimator.model_.target_mean.numpy()[None], count, 0)}
         expected["step"] = {"value": expected["serving_default"]["value"][:, 0]}
-    else:
-        item = {"token": np.arange(count, dtype=np.int32) % decoder.config["vocabulary_size"]}
-        memory = None
-        if "memory" in begun:
-            memory = decoder.attention.remember(tf.constant(begun["memory"]), tf.constant(begun["memory_lengths"]))
-        logits, state = decoder.step(*item.values(), begun["state"], begun["context"], memory)
-        expected["step"] = {"logits": logits.numpy(), "state": state.numpy()}
     requests["step"] = item | begun
     about = {"kind": "export", "task": "seq2seq", "tokenizer": estimator.tokenizer, "targets": estimator.target_kind_}
     extra = {} if estimator.target_kind_ == "vectors" else vocabulary_file(estimator.target_vocabulary_)
@@ -233,7 +226,7 @@ def _expected(estimator, sources) -> dict[str, np.ndarray]:
     return {"tokens": string_table(flat).reshape(len(rows), width, -1), "lengths": lengths, **answer}
 
 
-def _encoded(estimator, sources) -> dict[str, np.ndarray]:
+def encoded_alone(estimator, sources) -> dict[str, np.ndarray]:
     """Return what the encoder makes of sources, each read by itself and padded then."""
     model, found = estimator.model_, []
     for source in sources:
@@ -252,3 +245,21 @@ def _encoded(estimator, sources) -> dict[str, np.ndarray]:
     lengths = np.concatenate([row[2].lengths.numpy() for row in found])
     memory = table([row[2].values.numpy()[0] for row in found], 0, np.float32)
     return answer | {"memory": memory, "memory_lengths": lengths}
+
+
+def first_step(estimator, begun: dict[str, np.ndarray]) -> tuple[dict, dict[str, np.ndarray]]:
+    """Return an item for each row that `encoded_alone` gave, and what the decoder makes of it."""
+    model, decoder, count = estimator.model_, estimator.model_.decoder, len(begun["state"])
+    memory = None
+    if "memory" in begun:
+        memory = decoder.attention.remember(tf.constant(begun["memory"]), tf.constant(begun["memory_lengths"]))
+    if estimator.target_kind_ == "vectors":
+        frames = np.repeat(model.target_mean.numpy()[None], count, 0)
+        outputs, state = decoder.stepper(begun["context"], memory)(model.standardized(frames), begun["state"])
+        answer = {"value": model.restored(decoder.logits(outputs)), "state": state}
+        if decoder.config["halting"] == "bernoulli":
+            answer["halt"] = tf.sigmoid(decoder.halt_logits(outputs))
+        return {"frame": frames}, {name: value.numpy() for name, value in answer.items()}
+    tokens = np.arange(count, dtype=np.int32) % decoder.config["vocabulary_size"]
+    logits, state = decoder.step(tokens, begun["state"], begun["context"], memory)
+    return {"token": tokens}, {"logits": logits.numpy(), "state": state.numpy()}

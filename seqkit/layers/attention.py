@@ -9,6 +9,7 @@ import tensorflow as tf
 
 from seqkit.cells.scan import product
 from seqkit.errors import ParameterError
+from seqkit.precision import factor, matmul
 
 SCORES = ("additive", "general", "dot", "local")
 _NEVER = -1e30
@@ -103,14 +104,14 @@ class Attention(keras.layers.Layer):
     def looker(self):
         """Return `call` as a function that has read the weights: before the loop, where its calls are in one."""
         kernels = {
-            name: tf.cast(getattr(self, name), self.compute_dtype)
+            name: factor(tf.cast(getattr(self, name), self.compute_dtype))
             for name in ("query_kernel", "score_kernel", "kernel")
             if hasattr(self, name)
         }
 
         def look(queries, memory):
             weights = self._weights(queries, memory, kernels)
-            found = tf.matmul(tf.cast(weights, queries.dtype), memory.values)
+            found = matmul(tf.cast(weights, queries.dtype), memory.values)
             return tf.tanh(product(tf.concat([found, queries], -1), kernels["kernel"])), weights
 
         return look
@@ -135,7 +136,7 @@ class Attention(keras.layers.Layer):
             joined = tf.tanh(asked[:, :, None] + memory.keys[:, None])
             scores = product(joined, kernels["score_kernel"])[..., 0]
         else:
-            scores = tf.matmul(queries, memory.keys, transpose_b=True)
+            scores = matmul(queries, memory.keys, transpose_b=True)
         scores = tf.cast(scores, tf.float32)
         if self.score == "local":
             hidden = tf.tanh(product(queries, kernels["query_kernel"]))

@@ -1,11 +1,26 @@
 """The loops over time of the conditional random field; :mod:`seqkit.layers.crf_functions` says what they are for.
 
-Each is a graph of its own, so that a call outside of any graph does not run Python at each token.
+Called outside of any graph, each is a graph of its own, so that Python does not run at each token. Inside of one it is
+a part of that graph: converters to other runtimes need to see the shapes, and a loop once for each call.
 """
 
 from __future__ import annotations
 
+import functools
+from collections.abc import Callable
+
 import tensorflow as tf
+
+
+def _in_graph(function: Callable) -> Callable:
+    """Let a function of tensors always run in a graph, its own where there is none."""
+    own = tf.function(function, autograph=False, reduce_retracing=True)
+
+    @functools.wraps(function)
+    def call(*tensors):
+        return function(*tensors) if tf.inside_function() else own(*tensors)
+
+    return call
 
 
 class Grid:
@@ -51,7 +66,7 @@ def _back_in_order(grid: Grid, messages: tf.Tensor) -> tuple[tf.Tensor, tf.Tenso
     return tf.gather(flat, forward), tf.gather(flat, backward)
 
 
-@tf.function(autograph=False, reduce_retracing=True)
+@_in_graph
 def scaled_messages(token, lengths, moves, start, end):
     """Forward and backward messages ``[batch, time, tags]``, without the token's own emission, as probabilities."""
     grid = Grid(token, lengths)
@@ -72,7 +87,7 @@ def scaled_messages(token, lengths, moves, start, end):
     return _back_in_order(grid, _stack(messages, shape))
 
 
-@tf.function(autograph=False, reduce_retracing=True)
+@_in_graph
 def sum_over_paths_in_logs(emissions, lengths, transitions, start, end):
     """Log-normalizer, marginals, and the log messages they come from; slower, and right whatever the numbers.
 
@@ -103,7 +118,7 @@ def sum_over_paths_in_logs(emissions, lengths, transitions, start, end):
     return log_normalizer, marginals, arriving - total[:, :, tf.newaxis], leaving
 
 
-@tf.function(autograph=False, reduce_retracing=True)
+@_in_graph
 def expected_moves_in_logs(arriving, leaving, weight, transitions):
     """Weighted sum over tokens of the pairwise marginals, one time step at a time: flat memory."""
 
@@ -117,7 +132,7 @@ def expected_moves_in_logs(arriving, leaving, weight, transitions):
     return tf.while_loop(lambda t, _: t < time, step, [0, tf.zeros_like(transitions)])[1]
 
 
-@tf.function(autograph=False, reduce_retracing=True)
+@_in_graph
 def best_path(emissions, lengths, transitions, start, end):
     """Tags ``[batch, time]`` of the best path; anything in the padding.
 

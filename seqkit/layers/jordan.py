@@ -10,6 +10,7 @@ import numpy as np
 import tensorflow as tf
 
 from seqkit.errors import ParameterError
+from seqkit.precision import matmul
 
 _IMPOSSIBLE = -1e30  # so far down that no sum of log-probabilities of a legal path comes near it, and still finite
 _TINY = 1e-30  # least probability inside divisions and logarithms
@@ -304,7 +305,7 @@ class JordanHead(keras.layers.Layer):
 
     def _project(self, features: tf.Tensor, network: _Network) -> tf.Tensor:
         """Return x_t W + b of all steps: the part that waits for no other step."""
-        product = tf.matmul(features, tf.cast(network.kernel, features.dtype))
+        product = matmul(features, tf.cast(network.kernel, features.dtype))
         return tf.cast(product, self._float) + network.bias
 
     def _teacher_forced(self, features, truth, tags, first, shift, network: _Network, training: bool) -> tf.Tensor:
@@ -322,8 +323,8 @@ class JordanHead(keras.layers.Layer):
             previous = tf.where(first[..., None], network.initial_output, tf.roll(outputs, shift, axis=1))
             if recurrent_mask is not None:
                 previous *= recurrent_mask
-            hidden = self.activation(inputs + tf.matmul(previous, network.recurrent_kernel))
-            return tf.matmul(hidden, network.output_kernel) + network.output_bias
+            hidden = self.activation(inputs + matmul(previous, network.recurrent_kernel))
+            return matmul(hidden, network.output_kernel) + network.output_bias
 
         scores = logits(truth)
         if training and self.scheduled_sampling:
@@ -372,7 +373,7 @@ class JordanHead(keras.layers.Layer):
 
         # The state has K + 1 columns: the last one says "before the first tag", see _with_start.
         begin = tf.one_hot(tf.fill([batch], tags), tags + 1, dtype=self._float)
-        outputs = tf.TensorArray(self._float, steps, element_shape=(None, tags))
+        outputs = tf.TensorArray(self._float, steps, element_shape=(inputs.shape[0], tags))
         outputs = tf.while_loop(lambda t, *_: t < steps, body, (0, begin, outputs))[2]
         return tf.transpose(outputs.stack(), [1, 0, 2])[:, : tf.shape(inputs)[1]]
 
@@ -404,7 +405,7 @@ class JordanHead(keras.layers.Layer):
 
         begin = tf.fill([batch, width], tags)  # the row of the tables that says "before the first tag"
         score = tf.tile(tf.constant([[0.0] + [_IMPOSSIBLE] * (width - 1)], self._float), [batch, 1])
-        arrays = [tf.TensorArray(tf.int32, steps, element_shape=(None, width)) for _ in range(2)]
+        arrays = [tf.TensorArray(tf.int32, steps, element_shape=(inputs.shape[0], width)) for _ in range(2)]
         state = tf.while_loop(lambda t, *_: t < steps, body, (0, begin, score, *arrays))
         chosen, origin = state[3].stack(), state[4].stack()
         if width == 1:
@@ -437,17 +438,18 @@ def _time_major(values: tf.Tensor):
     """Return the number of steps, at least 1 (a stack of no steps has no shape), and a reader of one step."""
     steps = tf.maximum(tf.shape(values)[1], 1)
     values = tf.pad(values, [[0, 0], [0, steps - tf.shape(values)[1]], [0, 0]])
-    array = tf.TensorArray(values.dtype, steps, element_shape=(None, values.shape[2]))
+    array = tf.TensorArray(values.dtype, steps, element_shape=(values.shape[0], values.shape[2]))
     return steps, array.unstack(tf.transpose(values, [1, 0, 2])).read
 
 
 def _trace_back(chosen: tf.Tensor, origin: tf.Tensor, steps: tf.Tensor) -> tf.Tensor:
     """Follow the best last hypothesis back to the start. [T, B, W] twice -> [T, B]."""
 
-    def body(t, place, path):
-        path = path.write(t, tf.gather(chosen[t], place, batch_dims=1))
-        return t - 1, tf.gather(origin[t], place, batch_dims=1), path
+    def body(i, place, path):
+        # Written in the order of the loop: converters to other runtimes know no other.
+        path = path.write(i, tf.gather(chosen[steps - 1 - i], place, batch_dims=1))
+        return i + 1, tf.gather(origin[steps - 1 - i], place, batch_dims=1), path
 
-    path = tf.TensorArray(tf.int32, steps, element_shape=(None,))
+    path = tf.TensorArray(tf.int32, steps, element_shape=(chosen.shape[1],))
     place = tf.zeros(tf.shape(chosen)[1:2], tf.int32)  # hypotheses are sorted, the best first
-    return tf.while_loop(lambda t, *_: t >= 0, body, (steps - 1, place, path))[2].stack()
+    return tf.reverse(tf.while_loop(lambda i, *_: i < steps, body, (0, place, path))[2].stack(), [0])

@@ -75,38 +75,72 @@ class NGramVotes(keras.layers.Layer):
             training: Whether some n-grams are dropped.
         """
         c = self.config
-        size = c["vocabulary_size"]
         batch = tf.shape(words, out_type=tf.int64)[0]
-        real = tf.sequence_mask(lengths, tf.shape(words)[1])
-        ids = tf.where(real & (words < size), tf.cast(words, tf.int64), 0)
-        keys = tf.convert_to_tensor(self.keys)
-        found, row = [ids], ids
-        for n in range(2, c["longest"] + 1):
-            key = row[:, :-1] * size + ids[:, n - 1 :]
-            place = tf.minimum(tf.searchsorted(keys, tf.reshape(key, [-1])), self.num_keys - 1)
-            known = tf.reshape(tf.gather(keys, place), tf.shape(key)) == key
-            known &= (row[:, :-1] > 1) & (ids[:, n - 1 :] > 1)
-            row = tf.where(known, size + tf.cast(tf.reshape(place, tf.shape(key)), tf.int64), 0)
-            found.append(row)
-        rows = tf.concat(found, 1)
+        rows = self._rows(words, lengths, _searchsorted)
         texts = tf.repeat(tf.range(batch), tf.shape(rows)[1])
         rows = tf.reshape(rows, [-1])
         if training and c["dropout"]:
             keep = keras.random.uniform(tf.shape(rows), seed=self.seed_generator) >= c["dropout"]
             rows = tf.where(keep, rows, 0)
         votes = rows > 1
-        width = size + self.num_keys
+        width = c["vocabulary_size"] + self.num_keys
         pairs, _ = tf.unique(tf.boolean_mask(texts * width + rows, votes))
         texts, rows = pairs // width, pairs % width
         values = tf.cast(tf.gather(tf.convert_to_tensor(self.table), rows), tf.float32)
         total = tf.math.unsorted_segment_sum(values, texts, batch)
         count = tf.math.unsorted_segment_sum(tf.ones_like(rows, tf.float32), texts, batch)
+        return self._scaled(total, count)
+
+    def portable(self, words, lengths):
+        """Return what `call` does, by operations that other runtimes have: it sorts each text's n-grams."""
+        rows = tf.cast(self._rows(words, lengths, _search), tf.int32)
+        rows, _ = tf.math.top_k(rows, tf.shape(rows)[1])
+        distinct = tf.concat([tf.ones_like(rows[:, :1], tf.bool), rows[:, 1:] != rows[:, :-1]], 1)
+        votes = tf.cast(distinct & (rows > 1), tf.float32)
+        values = tf.cast(tf.gather(tf.convert_to_tensor(self.table), rows), tf.float32)
+        return self._scaled(tf.reduce_sum(values * votes[..., None], 1), tf.reduce_sum(votes, 1))
+
+    def _rows(self, words, lengths, search):
+        """Return the rows of all n-grams of each text, int64 [batch, n-grams]; 0 or 1 where one is not known."""
+        size = self.config["vocabulary_size"]
+        real = tf.sequence_mask(lengths, tf.shape(words)[1])
+        ids = tf.where(real & (words < size), tf.cast(words, tf.int64), 0)
+        keys = tf.convert_to_tensor(self.keys)
+        found, row = [ids], ids
+        for n in range(2, self.config["longest"] + 1):
+            key = row[:, :-1] * size + ids[:, n - 1 :]
+            place = tf.minimum(search(keys, key), self.num_keys - 1)
+            known = tf.gather(keys, place) == key
+            known &= (row[:, :-1] > 1) & (ids[:, n - 1 :] > 1)
+            row = tf.where(known, size + tf.cast(place, tf.int64), 0)
+            found.append(row)
+        return tf.concat(found, 1)
+
+    def _scaled(self, total, count):
+        """Return the votes of each text, from their sum and how many they are."""
         scale = tf.cast(self.gain, tf.float32) * tf.math.rsqrt(tf.maximum(count, 1.0))
         return scale[:, None] * total + tf.cast(self.bias, tf.float32)
 
     def get_config(self):
         """Return what `from_config` needs."""
         return {**super().get_config(), **self.config}
+
+
+def _searchsorted(keys, wanted):
+    """Return where wanted keys, of any shape, belong among sorted ones."""
+    return tf.reshape(tf.searchsorted(keys, tf.reshape(wanted, [-1])), tf.shape(wanted))
+
+
+def _search(keys, wanted):
+    """Return what `_searchsorted` does, by halving."""
+    below = tf.fill(tf.shape(wanted), -1)  # the last key that is less; -1: none
+    step = 1 << (keys.shape[0].bit_length() - 1)
+    while step:
+        next_ = below + step
+        inside = tf.minimum(next_, keys.shape[0] - 1)
+        below = tf.where((next_ < keys.shape[0]) & (tf.gather(keys, inside) < wanted), next_, below)
+        step //= 2
+    return below + 1
 
 
 def learn_ngrams(words: np.ndarray, lengths: np.ndarray, size: int, longest: int, least: int = 2) -> np.ndarray:

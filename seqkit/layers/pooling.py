@@ -9,6 +9,7 @@ import keras
 import tensorflow as tf
 
 from seqkit.errors import ParameterError
+from seqkit.precision import matmul
 
 POOLINGS = ("last", "mean", "max", "attention")
 
@@ -94,7 +95,7 @@ class Pooling(keras.layers.Layer):
 
     def weights_of(self, features, lengths):
         """Return the attention a, float32 [batch, time], 0 at padding."""
-        hidden = tf.tanh(tf.matmul(features, tf.cast(self.kernel, features.dtype)) + tf.cast(self.bias, features.dtype))
+        hidden = tf.tanh(matmul(features, tf.cast(self.kernel, features.dtype)) + tf.cast(self.bias, features.dtype))
         scores = tf.cast(tf.matmul(hidden, tf.cast(self.query, features.dtype))[..., 0], tf.float32)
         real = tf.sequence_mask(lengths, tf.shape(features)[1])
         # Of finite size, so that a row of padding alone does not become 0 / 0.

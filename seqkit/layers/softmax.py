@@ -8,6 +8,8 @@ import keras
 import numpy as np
 import tensorflow as tf
 
+from seqkit.precision import matmul
+
 
 def cross_entropy(hidden: tf.Tensor, rows: tf.Tensor, bias: tf.Tensor, targets: tf.Tensor) -> tf.Tensor:
     """Return ``-log p`` of the targets, with ``p = softmax(hidden rowsᵀ + bias)``, float32 [positions].
@@ -25,7 +27,7 @@ def cross_entropy(hidden: tf.Tensor, rows: tf.Tensor, bias: tf.Tensor, targets: 
 
     @tf.custom_gradient
     def losses(hidden, rows, bias):
-        scores = tf.cast(tf.matmul(hidden, rows, transpose_b=True) + bias, tf.float32)
+        scores = tf.cast(matmul(hidden, rows, transpose_b=True) + bias, tf.float32)
         shares = tf.nn.softmax(scores)
         sums = tf.reduce_max(scores, -1) - tf.math.log(tf.reduce_max(shares, -1))
 
@@ -33,8 +35,8 @@ def cross_entropy(hidden: tf.Tensor, rows: tf.Tensor, bias: tf.Tensor, targets: 
             # of a score: each · (p - 1 at the target), whose two parts are multiplied by themselves
             p, each = tf.cast(shares, hidden.dtype), tf.cast(each, hidden.dtype)[:, None]
             inputs = each * hidden
-            to_hidden = each * (tf.matmul(p, rows) - tf.gather(rows, targets))
-            to_rows = tf.matmul(p, inputs, transpose_a=True)
+            to_hidden = each * (matmul(p, rows) - tf.gather(rows, targets))
+            to_rows = matmul(p, inputs, transpose_a=True)
             to_bias = tf.matmul(p, each, transpose_a=True)
             places = targets[:, None]
             return (
@@ -69,7 +71,7 @@ def sampled_cross_entropy(
     """
     rows, bias = tf.cast(rows, hidden.dtype), tf.cast(bias, hidden.dtype)
     right = tf.reduce_sum(hidden * tf.gather(rows, targets), -1) + tf.gather(bias, targets)
-    others = tf.matmul(hidden, tf.gather(rows, noise), transpose_b=True) + tf.gather(bias, noise)
+    others = matmul(hidden, tf.gather(rows, noise), transpose_b=True) + tf.gather(bias, noise)
     right, others = tf.cast(right, tf.float32), tf.cast(others, tf.float32) - tf.gather(log_expected, noise)
     others = tf.where(noise == targets[:, None], -1e30, others)
     return tf.reduce_logsumexp(tf.concat([right[:, None], others], -1), -1) - right

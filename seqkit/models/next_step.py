@@ -17,6 +17,7 @@ from seqkit.layers.length_head import LengthHead
 from seqkit.layers.recurrent import Recurrent, RecurrentStack, turned
 from seqkit.layers.softmax import cross_entropy, sampled_cross_entropy
 from seqkit.models.own_loss import OwnLossModel, check_choice, is_integer
+from seqkit.precision import factor, matmul
 
 _LEAST_PROBABILITY = 1e-30  # whose logarithm float32 still has
 _PROJECTED = 2**22  # most numbers that are made of a vocabulary before a loop
@@ -229,7 +230,7 @@ class NextStep(OwnLossModel):
             states = [*states, tf.zeros([rows, self.config["units"]], self.compute_dtype)]
         states = tf.concat(states, -1)
         if self.config["context_dim"] and self.config["context_as"] != "input":
-            states += tf.tanh(tf.matmul(tf.cast(context, states.dtype), tf.cast(self.context_kernel, states.dtype)))
+            states += tf.tanh(matmul(tf.cast(context, states.dtype), tf.cast(self.context_kernel, states.dtype)))
         return states
 
     def read(self, items, states, training=False, context=None, memory=None, weights=False):
@@ -274,12 +275,12 @@ class NextStep(OwnLossModel):
         """Read inputs [batch, time, dim], each joined by what was found at the step before."""
         units = self.config["units"]
         project, step = self.recurrent.stepper(tf.shape(values)[0] if training else None)
-        feed, look = self._feeder(project, values.shape[-1]), self.attention.looker()
+        feed, look = factor(self._feeder(project, values.shape[-1])), self.attention.looker()
         each = steps_of(turned(project(tf.pad(values, [[0, 0], [0, 0], [0, units]]))))
 
         def one(t, *states):
             *states, found = states
-            outputs, states = step(each.read(t) + tf.matmul(found, feed), states)
+            outputs, states = step(each.read(t) + matmul(found, feed), states)
             found, weights = (value[:, 0] for value in look(outputs[:, None], memory))
             return [*states, found], [tf.cast(found, tf.float32), weights]
 
@@ -394,7 +395,7 @@ class NextStep(OwnLossModel):
         def advance(items, states, some=None):
             outputs, states, after = enter(items, some), tf.split(states, sizes, -1), []
             if feeding:
-                outputs += tf.matmul(states.pop(), feed)
+                outputs += matmul(states.pop(), feed)
             if step:
                 outputs, after = step(outputs, states[:count])
             if look:

@@ -7,6 +7,7 @@ import json
 import os
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import asdict
+from numbers import Integral
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
@@ -102,7 +103,10 @@ class Composer:
             raise DataError(f"No piece can be learned from: {_told(self.dropped_)}.")
         if validation is None:
             styles = [piece.style for piece in kept]
-            train, held = _parted(styles, generator.validation_fraction, generator.random_state)
+            seed = generator.random_state
+            if generator.strategy == "multi_worker" and not isinstance(seed, Integral):
+                seed = generator._draw_seed()  # the same pieces in all workers
+            train, held = _parted(styles, generator.validation_fraction, seed)
             held_pieces, held_items = [kept[i] for i in held], [encoded[i] for i in held]
             kept, encoded = [kept[i] for i in train], [encoded[i] for i in train]
         else:
@@ -191,12 +195,12 @@ class Composer:
         self,
         count: int = 1,
         *,
-        style: str | None = None,
+        style: str | Sequence[str] | None = None,
         bars: int | None = None,
-        begin: symusic.Score | None = None,
+        begin: symusic.Score | Sequence[symusic.Score | None] | None = None,
         temperature: float = 1.0,
         top_p: float = 1.0,
-        seed: int | None = None,
+        seed: int | Sequence[int] | None = None,
         tempo: float | None = None,
     ) -> list[symusic.Score]:
         """Write scores.
@@ -205,17 +209,17 @@ class Composer:
         ----------
         count : int
             How many.
-        style : str or None
-            The style of all, one of ``generator_.styles_``; needed where pieces had styles.
+        style : str, sequence of str, or None
+            The style of all or of each, of ``generator_.styles_``; needed where pieces had styles.
         bars : int or None
             Most bars, those of ``begin`` not counted. None: as long as it wants, at most as long as the longest
             training piece.
-        begin : symusic.Score or None
-            How each is to begin; it stands at the beginning of what is returned, in this representation.
+        begin : symusic.Score, sequence of symusic.Score or None, or None
+            How all, or each, are to begin; it stands at the beginning of what is returned, in this representation.
         temperature, top_p : float
             See `SequenceGenerator.generate`.
-        seed : int or None
-            Of the first; the next ones have one more each. None: by chance.
+        seed : int, sequence of int, or None
+            Of the first, the next ones have one more each; or of each. None: by chance.
         tempo : float or None
             Quarters in a minute. None: that of ``begin``, or `tempo_`; performances write their own.
 
@@ -228,23 +232,26 @@ class Composer:
             raise ParameterError(f"count={count!r} must be a whole number of at least 1.")
         if bars is not None and (not isinstance(bars, int) or bars < 1):
             raise ParameterError(f"bars={bars!r} must be a whole number of at least 1, or None.")
-        prompt = [] if begin is None else self.representation.beginning(begin)
-        before = 0 if begin is None else len(bar_lines(begin)) - 1
-        tempo = tempo or (begin.tempos[0].qpm if begin is not None and len(begin.tempos) else self.tempo_)
-        length = self.generator_.longest_ if bars is None else self.representation.most_items(bars)
+        begins = list(begin) if isinstance(begin, Sequence) else [begin] * count
+        if len(begins) != count:
+            raise DataError(f"begin has {len(begins)} beginnings for count={count} scores.")
+        empty = [] if self.generator_.input_kind_ == "tokens" else np.zeros((0, self.generator_.keys_), np.float32)
+        prompts = [empty if one is None else self.representation.beginning(one) for one in begins]
         written = self.generator_.generate(
             self._asked(style, count),
-            length,
-            prompt=None if begin is None else [prompt] * count,
+            self.generator_.longest_ if bars is None else self.representation.most_items(bars),
+            prompt=prompts,
             temperature=temperature,
             top_p=top_p,
             seed=seed,
         )
         scores = []
-        for items in written:
+        for begin, prompt, items in zip(begins, prompts, written, strict=True):
             if len(prompt):
                 items = [*prompt, *items] if isinstance(items, list) else np.concatenate([prompt, items])
-            score = self.representation.decode(items, tempo)
+            own = begin.tempos[0].qpm if begin is not None and len(begin.tempos) else self.tempo_
+            score = self.representation.decode(items, tempo or own)
+            before = 0 if begin is None else len(bar_lines(begin)) - 1
             scores.append(score if bars is None else first_bars(score, before + bars))
         return scores
 
@@ -252,9 +259,13 @@ class Composer:
         """Return the contexts of so many pieces in a style."""
         if self.generator_.context_kind_ == "styles":
             known = self.generator_.styles_.tolist()
-            if style not in known:
-                raise ParameterError(f"style={style!r} must be one of {', '.join(map(repr, known))}.")
-            return [style] * count
+            styles = [style] * count if style is None or isinstance(style, str) else list(style)
+            for one in styles:
+                if one not in known:
+                    raise ParameterError(f"style={one!r} must be one of {', '.join(map(repr, known))}.")
+            if len(styles) != count:
+                raise DataError(f"style has {len(styles)} styles for count={count} scores.")
+            return styles
         if style is not None:
             raise ParameterError(f"style={style!r}: this composer learned from pieces without styles.")
         return count
@@ -345,7 +356,7 @@ class Composer:
 
         folder = Path(folder)
         generator = SequenceGenerator.load(folder)
-        if not (folder / _FILE).is_file():
+        if not is_composer(folder):
             raise ModelFileError(f"{folder} holds a SequenceGenerator that was not saved by a Composer: no {_FILE}.")
         try:
             about = json.loads((folder / _FILE).read_text(encoding="utf-8"))
@@ -371,6 +382,11 @@ class Composer:
     def _check_fitted(self) -> None:
         if not hasattr(self, "generator_"):
             raise ParameterError("This Composer is not fitted yet. Call fit first, or load one.")
+
+
+def is_composer(folder: str | os.PathLike) -> bool:
+    """Whether a folder was saved by a `Composer`."""
+    return (Path(folder) / _FILE).is_file()
 
 
 def _parted(styles: Sequence[str | None], share: float | None, random_state) -> tuple[np.ndarray, np.ndarray]:

@@ -38,12 +38,17 @@ def write_midi(score: Score, path: str | os.PathLike) -> None:
     DataError
         If the score has no notes, or holds what MIDI cannot say.
     """
+    write_bytes(path, midi_bytes(score))
+
+
+def midi_bytes(score: Score) -> bytes:
+    """Return what `write_midi` writes."""
     tidy = tidy_score(score)
     first = _first_track(tidy)
     # symusic would put these into the first instrument's track; programs may then take them for that instrument's only.
     tidy.tempos, tidy.time_signatures, tidy.key_signatures, tidy.markers = [], [], [], []
     chunks = tidy.dumps_midi()[14:]
-    write_bytes(path, struct.pack(">4sIHHH", b"MThd", 6, 1, 1 + len(tidy.tracks), TICKS) + first + chunks)
+    return struct.pack(">4sIHHH", b"MThd", 6, 1, 1 + len(tidy.tracks), TICKS) + first + chunks
 
 
 def _first_track(score: Score) -> bytes:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import io
 import json
 import os
 import zipfile
@@ -25,16 +26,21 @@ class Checkpoint:
         Where to write ``training.npz``.
     fingerprint : str
         From `fingerprint`.
+    devices : seqkit.training.strategies.OneDevice or None
+        What trains. Of several workers the chief alone reads and writes the file, and tells the others what it read.
     """
 
-    def __init__(self, folder: str | os.PathLike, fingerprint: str):
+    def __init__(self, folder: str | os.PathLike, fingerprint: str, devices=None):
         self.path = Path(folder) / _FILE
         self.fingerprint = fingerprint
+        self.devices = devices
         self.last: dict | None = None
 
     def write(self, state: dict, finished: bool = False) -> None:
         """Write ``{"history": …, "arrays": {name: [arrays]}}``, whole or not at all."""
         self.last = state
+        if self.devices is not None and not self.devices.is_chief:
+            return
         header = {
             "fingerprint": self.fingerprint,
             "finished": finished,
@@ -55,10 +61,11 @@ class Checkpoint:
 
     def read(self) -> dict | None:
         """Return the state to resume, or None."""
-        if not self.path.exists():
+        content = self._content() if self.devices is None else self.devices.bytes_from_chief(self._content)
+        if not content:
             return None
         try:
-            with np.load(self.path, allow_pickle=False) as file:
+            with np.load(io.BytesIO(content), allow_pickle=False) as file:
                 header = json.loads(str(file["header"]))
                 if header["fingerprint"] != self.fingerprint or header["finished"]:
                     return None
@@ -66,6 +73,12 @@ class Checkpoint:
         except (OSError, ValueError, KeyError, TypeError, EOFError, zipfile.BadZipFile):
             return None  # not a checkpoint of ours: start afresh
         return {"history": header["history"], "arrays": arrays}
+
+    def _content(self) -> bytes:
+        try:
+            return self.path.read_bytes()
+        except OSError:
+            return b""
 
     def read_seed(self) -> int | None:
         """Return the seed of the run to resume, or None."""

@@ -49,17 +49,17 @@ def fit_model(
     partial : bool
         Whether this continues with the optimizer of the call before, without validation or averaging.
     losses : callable or None
-        Takes the model, tensors, targets and row numbers; returns two losses of each row, of which the first is
-        reported. None: `sequence_losses`.
+        Takes the model, tensors, targets, row numbers, and those of the whole batch that they are of; returns two
+        losses of each row, of which the first is reported. None: `sequence_losses`.
     sizes : ndarray or None
         By which sequences are batched with others of like size, see `seqkit.training.batching.shuffled_batches`; None:
         their lengths.
     """
-    model, tensors = estimator.model_, estimator._tensors(data)
+    tensors = estimator._tensors(data)
     constants = {name: tf.constant(value) for name, value in targets.items()}
 
     def make_step(optimizer):
-        return _step(model, optimizer, estimator.gradient_clip, tensors, constants, losses or sequence_losses)
+        return _step(estimator, optimizer, tensors, constants, losses or sequence_losses)
 
     def plan(step, held_out):
         rows, evaluate = np.arange(len(data)), None
@@ -113,7 +113,7 @@ def run_training(
     plan : callable
         Takes that function and the `HeldOut` that counts (of a resumed fit, it may be another one), returns a `Plan`.
     """
-    model = estimator.model_
+    model, devices = estimator.model_, estimator._devices()
     # partial_fit goes on with the optimizer of the call before, unless it was to be another one.
     asked = (repr(estimator.optimizer), estimator.learning_rate, estimator.gradient_clip)
     before, optimizer, steps = estimator._live.pop("steps", (None, None, {}))
@@ -121,6 +121,7 @@ def run_training(
         steps = {}
         optimizer = make_optimizer(estimator.optimizer, float(estimator.learning_rate))
         optimizer.build(model.trainable_variables)
+    key = (*key, estimator.strategy, estimator.mixed_precision)
     step = steps.get(key)
     if step is None:
         step = steps[key] = make_step(optimizer)
@@ -128,8 +129,11 @@ def run_training(
         estimator._live["steps"] = asked, optimizer, steps
 
     checkpoint = None
+    if devices.workers > 1 or (estimator.checkpoint_dir is not None and not partial):
+        trained = _fingerprint(estimator, data, targets, held_out)
+        devices.check_alike(trained)
     if estimator.checkpoint_dir is not None and not partial:
-        checkpoint = _checkpoint(estimator, data, targets, held_out)
+        checkpoint = Checkpoint(estimator.checkpoint_dir, trained, devices)
         seed = checkpoint.read_seed()
         if seed is not None and seed != estimator._seed:  # no integer was given as random_state: the first run's stands
             estimator._seed = estimator._model_config["seed"] = seed
@@ -137,6 +141,7 @@ def run_training(
                 held_out = estimator._random_part(data, targets["targets"])
 
     planned = plan(step, held_out)
+    evaluate = planned.evaluate
     loop = TrainingLoop(
         model,
         optimizer,
@@ -145,7 +150,7 @@ def run_training(
         tokens=planned.tokens,
         epochs=epochs,
         progress=estimator._progress(),
-        evaluate=planned.evaluate,
+        evaluate=evaluate and (lambda: devices.from_chief(evaluate)),
         patience=estimator.patience,
         average=WeightAverage([v.value for v in model.trainable_variables])
         if estimator.average_weights and not partial
@@ -153,6 +158,7 @@ def run_training(
         seed=estimator._seed,
         checkpoint=checkpoint,
         decay=cosine_decay(optimizer) if getattr(estimator, "learning_rate_decay", None) and not partial else None,
+        devices=devices,
     )
     history = loop.run()
     estimator.data_fingerprint_ = fingerprint(*data.fingerprint_parts(), targets["targets"])
@@ -163,7 +169,7 @@ def run_training(
         estimator.history_ = history
 
 
-def sequence_losses(model, tensors, targets, rows):
+def sequence_losses(model, tensors, targets, rows, batch):
     """Return the losses of rows of a data set: the head's, and that of the language objective; float32 [batch] each."""
     vectors, words, positions, real, lengths = embed_rows(model, tensors, rows, training=True)
     if model.per_step:
@@ -173,17 +179,23 @@ def sequence_losses(model, tensors, targets, rows):
     return model.losses(vectors, words, lengths, wanted, class_weights=targets.get("class_weights"))
 
 
-def _step(model, optimizer, gradient_clip: float | None, tensors, targets, losses):
+def _step(estimator, optimizer, tensors, targets, losses):
     """Return the graph function of an optimizer step; one serves all data of this kind."""
+    model, devices = estimator.model_, estimator._devices()
+    variables, clip, products = model.trainable_variables, estimator.gradient_clip, estimator.mixed_precision
 
-    def step(tensors, targets, rows):
-        with tf.GradientTape() as tape:
-            reported, further = losses(model, tensors, targets, rows)
+    def step(tensors, targets, batch):
+        size = tf.size(batch)
+
+        def of_share(share):
+            rows = share.take(batch)
+            reported, further = losses(model, tensors, targets, rows, batch)
             weights = tf.gather(targets["weights"], rows)
-            loss = tf.reduce_mean(reported * weights)
-            total = loss + tf.reduce_mean(further * weights)
-        gradients = tape.gradient(total, model.trainable_variables)
-        apply_gradients(optimizer, gradients, model.trainable_variables, gradient_clip)
+            loss = share.mean(reported * weights, size)
+            return loss + share.mean(further * weights, size), loss, None
+
+        gradients, loss, _ = devices.gradients(of_share, size, variables, products)
+        apply_gradients(optimizer, gradients, variables, clip)
         return loss
 
     return graph(step, signature(tensors), signature(targets), _ROWS)
@@ -194,11 +206,12 @@ def _parts(targets) -> list:
     return targets.fingerprint_parts() if hasattr(targets, "fingerprint_parts") else [targets]
 
 
-def _checkpoint(estimator, data, targets: dict, held_out) -> Checkpoint:
-    """Return the checkpoint of training these parameters on this data."""
+def _fingerprint(estimator, data, targets: dict, held_out) -> str:
+    """Return what tells training these parameters on this data from any other."""
     parameters = estimator.get_params(deep=False)
-    # The first two change nothing about the result; the third is told by what was made of it.
-    for name in ("checkpoint_dir", "verbose", "class_weight"):
+    # The first three change nothing about the result (so more or fewer devices may go on with a run); the fourth is
+    # told by what was made of it.
+    for name in ("checkpoint_dir", "verbose", "strategy", "class_weight"):
         parameters.pop(name, None)
     if hasattr(estimator.optimizer, "get_config"):
         config = {k: v for k, v in estimator.optimizer.get_config().items() if k != "name"}  # Keras counts names up
@@ -210,4 +223,4 @@ def _checkpoint(estimator, data, targets: dict, held_out) -> Checkpoint:
     begin = estimator.model_.get_weights() if estimator.history_ else []  # of a warm start
     labels = list(map(repr, getattr(estimator, "classes_", [])))
     parts = (*data.fingerprint_parts(), *targets.values(), *held, *begin)
-    return Checkpoint(estimator.checkpoint_dir, fingerprint(parameters, labels, *parts))
+    return fingerprint(parameters, labels, *parts)

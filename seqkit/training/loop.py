@@ -13,6 +13,7 @@ import tensorflow as tf
 from seqkit.errors import TrainingError
 from seqkit.training.averaging import WeightAverage
 from seqkit.training.checkpoint import Checkpoint
+from seqkit.training.strategies import OneDevice
 
 _MEASURED = ("loss", "seconds", "tokens_per_second", "elapsed")
 
@@ -48,6 +49,8 @@ class TrainingLoop:
         Where to keep the state after each epoch.
     decay : callable or None
         Told before each step how much of training is done, 0 to 1.
+    devices : OneDevice
+        What trains.
     progress : callable
         Makes a progress bar: ``progress(total, description)`` is a context with ``advance`` and ``update``.
     """
@@ -65,11 +68,25 @@ class TrainingLoop:
     seed: int = 0
     checkpoint: Checkpoint | None = None
     decay: Callable[[float], None] | None = None
+    devices: OneDevice = field(default_factory=OneDevice)
     history: dict = field(default_factory=dict)
 
     def run(self) -> dict[str, list[float]]:
         """Train; leave the best weights in the model; return the history, a list of numbers for each quantity."""
         first = self._resume()
+        variables = [*self.model.variables, *self.optimizer.variables]
+        self.devices.spread(variables)
+        with self.devices.own_noise(variables):
+            self._run(first)
+        if self.best is not None:
+            self._assign(self.best)
+        self.devices.spread(variables)
+        if self.checkpoint:
+            self.checkpoint.finish()
+        return self.history
+
+    def _run(self, first: int) -> None:
+        """Take the epochs from ``first`` on."""
         started = time.perf_counter() - sum(self.history.get("seconds", []))
         for epoch in range(first, self.epochs):
             if self._out_of_patience():
@@ -77,11 +94,6 @@ class TrainingLoop:
             self._record(**self._epoch(epoch), elapsed=time.perf_counter() - started)
             if self.checkpoint:
                 self.checkpoint.write(self._state())
-        if self.best is not None:
-            self._assign(self.best)
-        if self.checkpoint:
-            self.checkpoint.finish()
-        return self.history
 
     best: list[np.ndarray] | None = None
 

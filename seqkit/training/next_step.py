@@ -51,16 +51,24 @@ def fit_next_step(estimator, data, contexts: np.ndarray, weights, held_out, epoc
             model.length_head.expect(data.lengths)
 
     def make_step(optimizer):
-        def step(stream, place, states, fresh):
-            with tf.GradientTape() as tape:
-                outputs, targets, real, states = _read_on(model, stream, place, states, fresh, training=True)
-                sample = (draw(), log_expected) if samples else None
+        devices, variables = estimator._devices(), model.trainable_variables
+
+        def step(stream, places, states, fresh):
+            steps, items = tf.reduce_max(places["counts"]), tf.reduce_sum(places["counts"])
+            sample = (draw(), log_expected) if samples else None
+
+            def of_share(share):
+                place = {name: share.take(values) for name, values in places.items()}
+                before = share.take(states)
+                outputs, targets, real, after = _read_on(model, stream, place, before, fresh, steps, training=True)
                 losses = _losses(model, stream, outputs, targets, real, place, sample)
                 weights = tf.gather(stream["weights"], place["texts"])
                 of_each = tf.boolean_mask(tf.broadcast_to(weights[:, None], tf.shape(real)), real)
-                loss = tf.reduce_mean(losses * of_each)
-            variables = model.trainable_variables
-            gradients = tape.gradient(loss, variables)
+                loss = share.mean(losses * of_each, items)
+                return loss, loss, share.put(after)
+
+            size, products = tf.size(places["texts"]), estimator.mixed_precision
+            gradients, loss, states = devices.gradients(of_share, size, variables, products)
             apply_gradients(optimizer, gradients, variables, estimator.gradient_clip, estimator.gradient_clip_value)
             return loss, states
 
@@ -132,7 +140,8 @@ def _read(estimator, items, pieces: Pieces, contexts, lengths) -> Iterator[tuple
 
     def make():
         def measure(stream, place, states, fresh):
-            outputs, targets, real, states = _read_on(model, stream, place, states, fresh)
+            steps = tf.reduce_max(place["counts"])
+            outputs, targets, real, states = _read_on(model, stream, place, states, fresh, steps)
             losses = _losses(model, stream, outputs, targets, real, place)
             return tf.scatter_nd(tf.where(real), losses, tf.shape(real, tf.int64)), states
 
@@ -196,9 +205,9 @@ def _begin(model, segment: Segment, state):
     return tf.zeros([len(segment.rows), model.state_size], model.compute_dtype) if segment.fresh else state
 
 
-def _read_on(model, stream, place, states, fresh, training: bool = False):
+def _read_on(model, stream, place, states, fresh, steps, training: bool = False):
     """Return what the model says of a segment, what follows each item, which are real, and the states after it."""
-    real = tf.sequence_mask(place["counts"])
+    real = tf.sequence_mask(place["counts"], steps)
     positions = tf.where(real, place["begins"][:, None] + tf.range(tf.shape(real)[1]), 0)
     context = tf.gather(stream["contexts"], place["texts"]) if model.config["context_dim"] else None
     states = tf.cond(fresh, lambda: model.first_states(tf.shape(real)[0], context), lambda: states)

@@ -51,7 +51,7 @@ class FusedAdam(keras.optimizers.Adam):
             )
             return
         # Under plain `fit` a row comes once for each of its uses; the rule must see their sum.
-        gradient = _merge(gradient)
+        gradient = merge_rows(gradient)
         rows, values = gradient.indices, tf.cast(gradient.values, dtype)
         m_rows = beta_1 * tf.gather(m, rows) + (1.0 - beta_1) * values
         v_rows = beta_2 * tf.gather(v, rows) + (1.0 - beta_2) * tf.square(values)
@@ -85,7 +85,7 @@ def apply_gradients(
     """
     sparse = isinstance(optimizer, FusedAdam)
     gradients = [
-        _merge(g) if sparse and isinstance(g, tf.IndexedSlices) else tf.convert_to_tensor(g) for g in gradients
+        merge_rows(g) if sparse and isinstance(g, tf.IndexedSlices) else tf.convert_to_tensor(g) for g in gradients
     ]
     if clip_value is not None:
         gradients = tf.nest.map_structure(lambda g: tf.clip_by_value(g, -clip_value, clip_value), gradients)
@@ -94,7 +94,7 @@ def apply_gradients(
     optimizer.apply(gradients, variables)
 
 
-def _merge(gradient: tf.IndexedSlices) -> tf.IndexedSlices:
+def merge_rows(gradient: tf.IndexedSlices) -> tf.IndexedSlices:
     """Add up the slices of a row that occurs more than once."""
     rows, place = tf.unique(tf.reshape(gradient.indices, [-1]))
     values = tf.reshape(gradient.values, [-1, *gradient.values.shape[gradient.indices.shape.rank :]])

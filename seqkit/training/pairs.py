@@ -36,9 +36,11 @@ def _items(estimator, targets) -> dict[str, np.ndarray]:
     return {"targets": estimator._target_items(targets), "starts": row_starts(targets.lengths)}
 
 
-def _losses(model, tensors, targets, rows):
+def _losses(model, tensors, targets, rows, batch):
     """Return losses of pairs whose mean is that of ``-log p`` over the items of a batch; and zeros."""
-    losses, counts = _of_pairs(model, tensors, targets, rows, training=True)
+    losses = _of_pairs(model, tensors, targets, rows, training=True)[0]
+    starts, ends = targets["starts"], int(model.config["targets"] == "ids")  # the end of ids is judged too
+    counts = tf.gather(starts, batch + 1) - tf.gather(starts, batch) + ends
     each = tf.cast(tf.size(counts), tf.float32) / tf.cast(tf.maximum(tf.reduce_sum(counts), 1), tf.float32)
     return losses * each, tf.zeros_like(losses)
 

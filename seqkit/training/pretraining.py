@@ -51,7 +51,7 @@ def pretrain(estimator, data, epochs: int) -> dict[str, list[float]]:
     ----------
     A. Dai and Q. Le, "Semi-supervised sequence learning", NIPS 2015.
     """
-    model, seed = estimator.model_, estimator._seed
+    model, seed, devices = estimator.model_, estimator._seed, estimator._devices()
     config = model.config
     objective = LanguageObjective(
         min(_WORDS, config["vocabulary_size"]),
@@ -84,27 +84,38 @@ def pretrain(estimator, data, epochs: int) -> dict[str, list[float]]:
     draw, log_expected = noise(shares, _SAMPLES, seed * 7 + 4)
     dropout = [keras.layers.Dropout(_DROPOUT, seed=seed * 7 + k, dtype=model.dtype_policy) for k in (5, 6)]
 
-    def cross_entropy(tensors, rows, training):
-        """Return the mean over words and directions; in training an estimate."""
+    def cross_entropies(tensors, rows, sample=None):
+        """Return the sum over words and directions of each row; in training, an estimate from a sample."""
+        training = sample is not None
         vectors, words, _, _, lengths = embed_rows(model, tensors, rows, training=training)
         vectors = dropout[0](vectors, training=training)
         _, states, *_ = model.recurrent.each_layer(vectors, lengths, training=training)
         states = dropout[1](states, training=training)
         if training:
-            losses = objective.sampled_loss(states, words, lengths, draw(), log_expected, ends=False)
-        else:
-            losses = objective.loss(states, words, lengths, ends=False)
-        directions = 1 + bool(config["bidirectional"])
-        return tf.reduce_sum(losses) / (directions * tf.cast(tf.reduce_sum(lengths - 1), tf.float32))
+            return objective.sampled_loss(states, words, lengths, sample, log_expected, ends=False)
+        return objective.loss(states, words, lengths, ends=False)
 
-    def take_step(tensors, rows):
-        with tf.GradientTape() as tape:
-            loss = cross_entropy(tensors, rows, True)
-        apply_gradients(optimizer, tape.gradient(loss, variables), variables, estimator.gradient_clip)
+    def expected(tensors, rows):
+        """Return how many words are to be expected in rows, counted in each direction."""
+        starts, directions = tensors["starts"], 1 + bool(config["bidirectional"])
+        words = tf.reduce_sum(tf.gather(starts, rows + 1) - tf.gather(starts, rows) - 1)
+        return directions * tf.cast(words, tf.float32)
+
+    def take_step(tensors, batch):
+        sample, total = draw(), expected(tensors, batch)
+
+        def of_share(share):
+            loss = share.sum(cross_entropies(tensors, share.take(batch), sample)) / total
+            return loss, loss, None
+
+        gradients, loss, _ = devices.gradients(of_share, tf.size(batch), variables, estimator.mixed_precision)
+        apply_gradients(optimizer, gradients, variables, estimator.gradient_clip)
         return loss
 
-    step = graph(take_step, *specification)
-    measure = graph(lambda tensors, rows: cross_entropy(tensors, rows, False), *specification)
+    def take_measure(tensors, rows):
+        return tf.reduce_sum(cross_entropies(tensors, rows)) / expected(tensors, rows)
+
+    step, measure = graph(take_step, *specification), graph(take_measure, *specification)
 
     def evaluate() -> dict[str, float]:
         total = 0.0
@@ -122,9 +133,10 @@ def pretrain(estimator, data, epochs: int) -> dict[str, list[float]]:
         tokens=int(lengths[train].sum()),
         epochs=epochs,
         progress=estimator._progress("pretraining "),
-        evaluate=evaluate if len(held) else None,
+        evaluate=(lambda: devices.from_chief(evaluate)) if len(held) else None,
         patience=_PATIENCE,
         seed=seed,
+        devices=devices,
     )
     history = loop.run()
     if "validation_loss" in history:

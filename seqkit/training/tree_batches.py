@@ -337,7 +337,9 @@ def model_inputs(tensors: Tensors, rows: np.ndarray) -> dict[str, tf.Tensor]:
     return {**of_leaves, "child_counts": forest.child_counts, "levels": forest.levels, "nodes": forest.nodes}
 
 
-def tree_losses(model, tensors: Tensors, targets: Tensors, rows: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
+def tree_losses(
+    model, tensors: Tensors, targets: Tensors, rows: tf.Tensor, batch: tf.Tensor
+) -> tuple[tf.Tensor, tf.Tensor]:
     """Return the losses of trees of a data set, for `seqkit.training.fitting.fit_model`; float32 [batch] each.
 
     ``targets`` are class numbers of all nodes of the data set, -1 for none; ``node_weights`` float32 [nodes] says how

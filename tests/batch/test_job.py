@@ -22,7 +22,7 @@ from seqkit.batch.job import ShardJob
 from seqkit.batch.lock import locked
 from seqkit.batch.plan import Plan
 from seqkit.cli import main
-from seqkit.errors import DataError, FormatError, ParameterError
+from seqkit.errors import DataError, FormatError, ModelFileError, ParameterError
 from seqkit.estimators import all_estimators
 from seqkit.tags import entity_spans
 
@@ -277,3 +277,29 @@ def test_engines_that_there_are_not(saved, tmp_path):
         with pytest.raises(ParameterError, match=why):
             predict_files(model, path, tmp_path / "out", **wrong)
     assert not (tmp_path / "out").exists()
+
+
+def test_an_export_that_reads_files_needs_leave(tmp_path):
+    import tensorflow as tf
+
+    class Reader(tf.Module):
+        @tf.function(input_signature=[tf.TensorSpec([None], tf.string, name="text")])
+        def read(self, text):
+            sizes = tf.map_fn(lambda path: tf.strings.length(tf.io.read_file(path)), text, tf.int32)
+            return {"value": tf.cast(sizes, tf.float32)[:, None]}
+
+    module, folder = Reader(), tmp_path / "model"
+    tf.saved_model.save(module, str(folder), signatures={"serving_default": module.read})
+    (folder / "assets.extra").mkdir()
+    manifest = {"format": "seqkit-export", "format_version": 1, "task": "regression", "values": 1}
+    (folder / "assets.extra" / "manifest.json").write_text(json.dumps(manifest))
+    (tmp_path / "some").write_text("12345")
+    lines = tmp_path / "names.txt"
+    lines.write_text(f"{tmp_path / 'some'}\n{tmp_path / 'nix'}\n")
+    with pytest.raises(ModelFileError, match="touch files or processes: ReadFile"):
+        predict_files(folder, lines, tmp_path / "out")
+    report = predict_files(folder, lines, tmp_path / "out", allow_ops=["ReadFile"], output_format="jsonl")
+    (part,) = (tmp_path / "out").glob("part-*")
+    one, other = map(json.loads, part.read_text().splitlines())
+    # What the runtime refuses is the fault of its row.
+    assert one["value"] == 5.0 and other["value"] is None and "nix" in other["error"] and report.errors == 1

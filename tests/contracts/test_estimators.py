@@ -8,6 +8,7 @@ from __future__ import annotations
 import copy
 import inspect
 import pickle
+from concurrent.futures import ThreadPoolExecutor
 from typing import NamedTuple
 
 import numpy as np
@@ -18,7 +19,12 @@ from sklearn.exceptions import NotFittedError
 from sklearn.utils import estimator_checks
 
 import seqkit
+from seqkit.batch.answers import answers_of
+from seqkit.batch.served import ServedAnswers
 from seqkit.errors import InputTypeError, ParameterError, SeqkitError, TrainingError
+from seqkit.export.runtime import Runtime
+from seqkit.export.warmup import read_warmup
+from seqkit.serving import Client, Server
 from seqkit.training.loop import TrainingLoop
 
 
@@ -178,9 +184,104 @@ def test_copies_answer_the_same(fitted, tmp_path):
             assert other.classes_.dtype == estimator.classes_.dtype
 
 
-def test_exports_answer_the_same(fitted, tmp_path):
-    """The export checks itself against `predict` in the C++ runtime; a difference would raise."""
-    assert fitted.estimator.export(tmp_path / "served") == tmp_path / "served" / "1"
+# Exported
+
+
+@pytest.fixture(scope="module")
+def exported(fitted, tmp_path_factory):
+    """Return a version folder. The export checks itself against `predict`; a difference would raise."""
+    root = tmp_path_factory.mktemp("served") / "model"
+    assert fitted.estimator.export(root) == root / "1"
+    return root / "1"
+
+
+def alone(inputs: dict, i: int) -> dict:
+    """Return row i of a request as its own, without the padding that the others made necessary."""
+    row = {name: array[i : i + 1] for name, array in inputs.items()}
+    for name, array in row.items():
+        if name in ("tokens", "prompt") and array.dtype == object and array.ndim == 2:
+            row[name] = array[:, : sum(token != b"" for token in array[0])]
+        for lengths in ("lengths", "prompt_lengths"):
+            if array.ndim == 3 and lengths in row and name in ("features", "prompt"):
+                row[name] = array[:, : row[lengths][0]]
+    return row
+
+
+def assert_same_row(whole: np.ndarray, row: np.ndarray, filled: bool) -> None:
+    """That one row of an answer is that of its own, but for what is behind its end."""
+    within = whole[tuple(map(slice, row.shape))]
+    if row.dtype == object:
+        assert within.tolist() == row.tolist()
+    else:
+        np.testing.assert_allclose(within, row, rtol=1e-4, atol=1e-5)
+    behind = whole.copy()
+    behind[tuple(map(slice, row.shape))] = b"" if row.dtype == object else 0
+    assert not filled or not behind.astype(bool).any()
+
+
+def test_a_served_request_of_n_is_n_of_one(exported):
+    """In every signature; a server batches requests by their first dimension."""
+    with Runtime(exported) as model:
+        requests = read_warmup(exported)
+        assert set(requests) == set(model.signatures)
+        for signature, (inputs, *_) in requests.items():
+            whole, count = model.run(signature, inputs), len(next(iter(inputs.values())))
+            assert count > 1 and all(len(array) == count for array in (*inputs.values(), *whole.values()))
+            for i in range(count):
+                for name, row in model.run(signature, alone(inputs, i)).items():
+                    assert_same_row(whole[name][i : i + 1], row, signature not in ("encode", "begin"))
+
+
+def test_a_batch_of_an_export_is_that_of_the_estimator(fitted, exported):
+    X = [x for x in fitted.example.X if np.size(x)] if fitted.example.X is not None else [0, 0]
+    X = [list(x) if isinstance(x, np.ndarray) else x for x in X]
+    if isinstance(fitted.estimator, seqkit.LanguageModel):  # its export reads texts alone
+        X = [x if isinstance(x, str) else " ".join(x) for x in X]
+    served, own = ServedAnswers(exported), answers_of(fitted.estimator)
+    found, expected = served(X), own(X)
+    assert set(served.default) <= set(found) <= set(own.types) and served.types.keys() == found.keys()
+    for name, column in found.items():
+        if name == "probabilities":
+            shares = np.array([list(row.values()) for row in column])
+            np.testing.assert_allclose(shares, np.stack(list(expected[name].values()), 1), atol=1e-4)
+        elif name in ("label", "labels", "tags"):
+            assert [as_text(row) for row in column] == [as_text(row) for row in expected[name]]
+        elif name == "entities":
+            places = [[(e["start"], e["end"], e["text"], e["label"]) for e in row] for row in expected[name]]
+            assert [[(e["start"], e["end"], e["text"], e["label"]) for e in row] for row in column] == places
+        elif name in ("text", "tokens"):
+            assert column == [row if row is None or isinstance(row, str) else list(row) for row in expected[name]]
+        else:
+            assert_close(
+                [np.asarray(row, float) for row in column],
+                [np.asarray(row, float) for row in expected[name]],
+                atol=1e-3,
+            )
+
+
+def as_text(value):
+    """Return labels as an export has them."""
+    return [str(one) for one in value] if isinstance(value, list | np.ndarray) else str(value)
+
+
+def test_served_by_many_at_once(exported):
+    """Over REST and gRPC: what the runtime answers, whoever else asks at the same time."""
+    requests = read_warmup(exported)
+    with Runtime(exported) as model:
+        expected = {signature: model.run(signature, inputs) for signature, (inputs, *_) in requests.items()}
+    with Server(exported.parent, rest_port=0, grpc_port=0) as server, ThreadPoolExecutor(4) as pool:
+        clients = [Client(f"{url}/{exported.parent.name}") for url in (server.rest_url, server.grpc_url)]
+        asked = [(client, signature) for client in clients for signature in requests] * 3
+        found = list(pool.map(lambda one: one[0].run(one[1], requests[one[1]][0]), asked))
+        for (client, signature), answer in zip(asked, found, strict=True):
+            assert client.signatures.keys() == requests.keys() and answer.keys() == expected[signature].keys()
+            for name, array in answer.items():
+                if array.dtype == object:
+                    assert array.tolist() == expected[signature][name].tolist()
+                else:
+                    np.testing.assert_array_equal(array, expected[signature][name])
+        for client in clients:
+            client.close()
 
 
 def test_nothing_and_no_data(fitted):

@@ -21,9 +21,17 @@ KEEP = "import numpy as np; np.savez('kept.npz', X=words[:3], y=model.predict(wo
 COMPARE = (
     "import numpy as np; kept = np.load('kept.npz')\nnp.testing.assert_allclose(model.predict(kept['X']), kept['y'])"
 )
-NAMES = ("SequenceTagger(", "SequenceClassifier(", "Seq2Seq(", "LanguageModel(", "Composer(", "build_tagger(")
+NAMES = (
+    "SequenceTagger(",
+    "SequenceClassifier(",
+    "Seq2Seq(",
+    "LanguageModel(",
+    "Composer(",
+    "build_tagger(",
+    "Server(",
+)
 BLOCKS = re.findall(r"^```python\n(.*?)^```$", README, re.M | re.S)
-KERAS = NAMES.index("build_tagger(")
+KERAS, EXPORT, SERVER = map(NAMES.index, ("build_tagger(", "SequenceTagger(", "Server("))
 
 
 def short(code: str) -> str:
@@ -40,9 +48,14 @@ def run_python(code: str, folder: Path) -> None:
     assert done.returncode == 0, done.stderr[-3000:]
 
 
-@pytest.mark.parametrize("number", [number for number in range(len(BLOCKS)) if number != KERAS])
+@pytest.mark.parametrize("number", [n for n in range(len(BLOCKS)) if n not in (KERAS, EXPORT, SERVER)])
 def test_block_runs(number, tmp_path):
     run_python(short(BLOCKS[number]), tmp_path)
+
+
+def test_what_is_exported_is_served(tmp_path):
+    for number in (EXPORT, SERVER):
+        run_python(short(BLOCKS[number]), tmp_path)
 
 
 def test_keras_block_runs_and_a_fresh_process_loads_the_model(tmp_path):

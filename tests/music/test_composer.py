@@ -2,13 +2,15 @@
 
 import subprocess
 import sys
+import zlib
 
 import numpy as np
 import pytest
 
 import seqkit
 from seqkit import SequenceGenerator
-from seqkit.errors import DataError, ModelFileError, ParameterError
+from seqkit.batch import predict_files
+from seqkit.errors import DataError, ModelFileError, ParameterError, SeqkitError
 from seqkit.music import Composer, Piece, make_representation, read_notes, voices_score
 from seqkit.music.notes import bar_lines
 
@@ -170,3 +172,28 @@ def test_what_cannot_be_is_told(scales, chorales):
         scales.generate(0)
     with pytest.raises(TypeError, match="unitss"):
         Composer("melody", unitss=3).fit(pieces(SCALE))
+
+
+def test_batches_of_midi(scales, tmp_path):
+    """One text gives one piece, whatever stands beside it; notes that are none are an error of their row."""
+    import pyarrow.parquet
+    import symusic
+
+    folder, lines = scales.save(tmp_path / "scales"), tmp_path / "begin.txt"
+    lines.write_text("C4 D4 E4\nnonsense\n\nC4 D4 E4\n")
+    predict_files(folder, [lines], tmp_path / "out", output_format="parquet")
+    (part,) = (tmp_path / "out").rglob("part-*.parquet")
+    rows = pyarrow.parquet.read_table(part).to_pylist()
+    assert [row["midi"] is None for row in rows] == [False, True, False, False]
+    assert "'nonsense' is no note" in rows[1]["error"] and rows[0]["midi"] == rows[3]["midi"]
+    begin = read_notes("C4 D4 E4")
+    (expected,) = scales.generate(begin=begin, seed=zlib.crc32(b"C4 D4 E4"))
+    assert pitches(symusic.Score.from_midi(rows[0]["midi"])) == pitches(expected)
+    assert pitches(expected)[0][:3] == pitches(begin)[0]
+    more = scales.generate(3, begin=[None, begin, begin], seed=[5, 6, 7])
+    assert [pitches(score) for score in more[1:]] == [
+        pitches(scales.generate(begin=begin, seed=seed)[0]) for seed in (6, 7)
+    ]
+    for wrong in ({"seed": [1]}, {"seed": 1.5}, {"begin": [begin]}):
+        with pytest.raises(SeqkitError, match=next(iter(wrong))):
+            scales.generate(2, **wrong)

@@ -1,0 +1,225 @@
+"""How a client reaches a server: REST over urllib3, or gRPC over the stubs of tensorflow-serving-api."""
+
+from __future__ import annotations
+
+import base64
+import json
+from collections.abc import Mapping
+from typing import Any, Protocol
+
+import numpy as np
+
+from seqkit.errors import ServingError, require
+from seqkit.export.runtime import DTYPE_NAMES, TensorSpec
+
+Specs = Mapping[str, TensorSpec]
+Arrays = dict[str, np.ndarray]
+_CODES = {
+    400: "INVALID_ARGUMENT", 403: "PERMISSION_DENIED", 404: "NOT_FOUND", 412: "FAILED_PRECONDITION",
+    429: "RESOURCE_EXHAUSTED", 501: "UNIMPLEMENTED", 502: "UNAVAILABLE", 503: "UNAVAILABLE", 504: "DEADLINE_EXCEEDED",
+}  # fmt: skip
+_REST_TYPES = {"FLOAT": "float32", "DOUBLE": "float64", "HALF": "float16"}
+
+
+class Transport(Protocol):
+    """A connection to one model of a server; every fault is a `ServingError`."""
+
+    def signatures(self) -> dict[str, dict[str, dict[str, TensorSpec]]]:
+        """Return what the model can be asked."""
+
+    def status(self) -> list[dict[str, Any]]:
+        """Return the versions of the model."""
+
+    def run(self, signature: str, inputs: Mapping[str, np.ndarray], outputs: Specs) -> Arrays:
+        """Ask once."""
+
+    def close(self) -> None:
+        """Close the connections."""
+
+
+def transport_to(
+    scheme: str, host: str, name: str, version: int | None, label: str | None, timeout: float
+) -> Transport:
+    """Return the transport that the scheme of an address names; nothing is connected yet."""
+    kind = Grpc if scheme.startswith("grpc") else Rest
+    return kind(scheme, host, name, version, label, timeout)
+
+
+class Rest:
+    """REST, by columns; connections are kept."""
+
+    def __init__(self, scheme, host, name, version, label, timeout):
+        self._urllib3 = require("urllib3", extra="serving", why="A client over REST")
+        place = f"/versions/{version}" if version is not None else f"/labels/{label}" if label else ""
+        self._path, self._address = f"/v1/models/{name}{place}", f"{scheme}://{host}"
+        timeouts = self._urllib3.Timeout(connect=timeout, read=timeout)
+        self._pool = self._urllib3.connection_from_url(
+            self._address, maxsize=64, block=False, retries=False, timeout=timeouts
+        )
+
+    def signatures(self):
+        """See `Transport`."""
+        told = self._ask("GET", f"{self._path}/metadata")["metadata"]["signature_def"]["signature_def"]
+        return {
+            name: {side: {key: _rest_spec(info) for key, info in one[side].items()} for side in ("inputs", "outputs")}
+            for name, one in sorted(told.items())
+            if not name.startswith("__saved_model_")
+        }
+
+    def status(self):
+        """See `Transport`."""
+        return [
+            {
+                "version": int(one["version"]),
+                "state": one["state"],
+                "message": one.get("status", {}).get("error_message", ""),
+            }
+            for one in self._ask("GET", self._path)["model_version_status"]
+        ]
+
+    def run(self, signature, inputs, outputs):
+        """See `Transport`."""
+        asked = {"signature_name": signature, "inputs": {name: _json(array) for name, array in inputs.items()}}
+        told = self._ask("POST", f"{self._path}:predict", json.dumps(asked, ensure_ascii=False).encode())["outputs"]
+        if len(outputs) == 1:
+            told = {next(iter(outputs)): told}
+        return {name: _array(name, value, outputs[name]) for name, value in told.items()}
+
+    def close(self):
+        """See `Transport`."""
+        self._pool.close()
+
+    def _ask(self, method: str, path: str, body: bytes | None = None) -> dict[str, Any]:
+        errors = self._urllib3.exceptions
+        try:
+            response = self._pool.urlopen(method, path, body=body, headers={"Content-Type": "application/json"})
+        except errors.ReadTimeoutError as error:
+            raise ServingError(f"no answer in time ({error})", "DEADLINE_EXCEEDED") from error
+        except errors.HTTPError as error:
+            raise ServingError(f"cannot be reached ({error})", "UNAVAILABLE") from error
+        try:
+            # Strings that are not UTF-8 come as the bytes they are.
+            told = json.loads(response.data.decode("utf-8", "surrogateescape"))
+        except ValueError:
+            told = None
+        if response.status == 200 and isinstance(told, dict):
+            return told
+        message = told.get("error") if isinstance(told, dict) else None
+        message = message or response.data[:200].decode(errors="replace") or response.reason
+        raise ServingError(f"{message} (HTTP {response.status})", _CODES.get(response.status, "UNKNOWN"))
+
+
+def _rest_spec(info: Mapping[str, Any]) -> TensorSpec:
+    shape = info["tensor_shape"]
+    sizes = None if shape.get("unknown_rank") else tuple(int(dim["size"]) for dim in shape.get("dim", ()))
+    kind = info["dtype"].removeprefix("DT_")
+    return TensorSpec(_REST_TYPES.get(kind, kind.lower()), sizes, info["name"])
+
+
+def _json(array: np.ndarray) -> Any:
+    if array.dtype != object:
+        return array.tolist()
+    flat = np.empty(array.size, object)
+    flat[:] = [_json_text(value) for value in array.ravel()]
+    return flat.reshape(array.shape).tolist()
+
+
+def _json_text(value: bytes) -> Any:
+    try:
+        return value.decode()
+    except UnicodeDecodeError:
+        return {"b64": base64.b64encode(value).decode()}
+
+
+def _array(name: str, value: Any, spec: TensorSpec) -> np.ndarray:
+    if spec.dtype != "string":
+        return np.asarray(value, "float32" if spec.dtype == "bfloat16" else spec.dtype)
+    array = np.asarray(value, object)
+    flat = np.empty(array.size, object)
+    flat[:] = [
+        base64.b64decode(one["b64"]) if isinstance(one, dict) else one.encode("utf-8", "surrogateescape")
+        for one in array.ravel()
+    ]
+    return flat.reshape(array.shape)
+
+
+class Grpc:
+    """gRPC; one channel, which connects again by itself."""
+
+    def __init__(self, scheme, host, name, version, label, timeout):
+        why = "A client over gRPC"
+        self._grpc = require("grpc", extra="serving", why=why)
+        require("tensorflow_serving.apis", extra="serving", why=why)
+        from tensorflow_serving.apis import model_pb2, model_service_pb2_grpc, prediction_service_pb2_grpc
+
+        options = [("grpc.max_receive_message_length", -1), ("grpc.max_send_message_length", -1)]
+        if scheme == "grpcs":
+            self._channel = self._grpc.secure_channel(host, self._grpc.ssl_channel_credentials(), options)
+        else:
+            self._channel = self._grpc.insecure_channel(host, options)
+        self._predictions = prediction_service_pb2_grpc.PredictionServiceStub(self._channel)
+        self._models = model_service_pb2_grpc.ModelServiceStub(self._channel)
+        self._spec, self._timeout = model_pb2.ModelSpec(name=name), timeout
+        if version is not None:
+            self._spec.version.value = version
+        elif label is not None:
+            self._spec.version_label = label
+
+    def signatures(self):
+        """See `Transport`."""
+        from tensorflow_serving.apis import get_model_metadata_pb2
+
+        request = get_model_metadata_pb2.GetModelMetadataRequest(
+            model_spec=self._spec, metadata_field=["signature_def"]
+        )
+        told = get_model_metadata_pb2.SignatureDefMap()
+        self._ask(self._predictions.GetModelMetadata, request).metadata["signature_def"].Unpack(told)
+        return {
+            name: {
+                side: {key: _grpc_spec(info) for key, info in sorted(getattr(one, side).items())}
+                for side in ("inputs", "outputs")
+            }
+            for name, one in sorted(told.signature_def.items())
+            if not name.startswith("__saved_model_")
+        }
+
+    def status(self):
+        """See `Transport`."""
+        from tensorflow_serving.apis import get_model_status_pb2
+
+        request = get_model_status_pb2.GetModelStatusRequest(model_spec=self._spec)
+        states = get_model_status_pb2.ModelVersionStatus.State
+        return [
+            {"version": one.version, "state": states.Name(one.state), "message": one.status.error_message}
+            for one in self._ask(self._models.GetModelStatus, request).model_version_status
+        ]
+
+    def run(self, signature, inputs, outputs):
+        """See `Transport`."""
+        import tensorflow as tf
+        from tensorflow_serving.apis import predict_pb2
+
+        from seqkit.serving.protos import to_proto
+
+        request = predict_pb2.PredictRequest(model_spec=self._spec)
+        request.model_spec.signature_name = signature
+        for name, array in inputs.items():
+            request.inputs[name].CopyFrom(to_proto(array))
+        response = self._ask(self._predictions.Predict, request)
+        return {name: tf.make_ndarray(proto) for name, proto in response.outputs.items()}
+
+    def close(self):
+        """See `Transport`."""
+        self._channel.close()
+
+    def _ask(self, method, request):
+        try:
+            return method(request, timeout=self._timeout)
+        except self._grpc.RpcError as error:
+            raise ServingError(error.details() or error.code().name, error.code().name) from error
+
+
+def _grpc_spec(info) -> TensorSpec:
+    shape = info.tensor_shape
+    sizes = None if shape.unknown_rank else tuple(dim.size for dim in shape.dim)
+    return TensorSpec(DTYPE_NAMES.get(info.dtype, f"type {info.dtype}"), sizes, info.name)
