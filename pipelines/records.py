@@ -6,8 +6,6 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from seqkit.io.columns import beside_answers
-
 #: What an input is; an answer that repeats it unchanged loses nothing.
 _INPUTS = ("text", "tokens")
 
@@ -24,6 +22,8 @@ def with_answer(fields: Mapping[str, Any], answer: Mapping[str, Any]) -> dict[st
     (the true class, say) keeps its value as ``input_label``, see `seqkit.io.columns.beside_answers`; so does a ``text``
     that is not the one that was read.
     """
+    from seqkit.io.columns import beside_answers  # NumPy comes with it, which --help need not wait for
+
     same = {name for name in _INPUTS if name in answer and fields.get(name) == answer[name]}
     names = beside_answers(fields, answer.keys() - same)
     return dict(zip(names, fields.values(), strict=True)) | answer
