@@ -143,7 +143,14 @@ class Server:
                 f"{self.host}:{port} (REST) cannot be listened at: {error.strerror}. Choose another rest_port.",
                 "UNAVAILABLE",
             ) from error
-        config = uvicorn.Config(RestApp(self.store, pool), lifespan="off", log_level="error", access_log=False)
+        config = uvicorn.Config(
+            RestApp(self.store, pool),
+            lifespan="off",
+            log_level="error",
+            access_log=False,
+            server_header=False,
+            date_header=False,
+        )
         server = uvicorn.Server(config)
         thread = threading.Thread(target=server.run, kwargs={"sockets": [listening]}, name="rest", daemon=True)
         thread.start()

@@ -88,9 +88,12 @@ def read_models(file: str | Path) -> list[ModelConfig]:
     Raises
     ------
     FormatError
-        If it is not a ``ModelServerConfig``.
+        If it is not a ``ModelServerConfig``, or names no model, as a file does that is just being written.
     """
-    return models_of(_parsed(Path(file)), Path(file).parent)
+    found = models_of(_parsed(Path(file)), Path(file).parent)
+    if not found:
+        raise FormatError(file, None, "names no model; expected model_config_list { config { name: … } }")
+    return found
 
 
 def models_of(config, root: Path) -> list[ModelConfig]:

@@ -1,11 +1,13 @@
-"""How a client reaches a server: REST over urllib3, or gRPC over the stubs of tensorflow-serving-api."""
+"""How a client reaches a server: REST over http.client, or gRPC over the stubs of tensorflow-serving-api."""
 
 from __future__ import annotations
 
 import base64
+import http.client
 import json
 from collections.abc import Mapping
 from typing import Any, Protocol
+from urllib.parse import quote
 
 import numpy as np
 
@@ -46,16 +48,13 @@ def transport_to(
 
 
 class Rest:
-    """REST, by columns; connections are kept."""
+    """REST, by columns; connections are kept, so many as there are requests at once."""
 
     def __init__(self, scheme, host, name, version, label, timeout):
-        self._urllib3 = require("urllib3", extra="serving", why="A client over REST")
         place = f"/versions/{version}" if version is not None else f"/labels/{label}" if label else ""
-        self._path, self._address = f"/v1/models/{name}{place}", f"{scheme}://{host}"
-        timeouts = self._urllib3.Timeout(connect=timeout, read=timeout)
-        self._pool = self._urllib3.connection_from_url(
-            self._address, maxsize=64, block=False, retries=False, timeout=timeouts
-        )
+        self._path, self._host, self._timeout = f"/v1/models/{quote(name)}{place}", host, timeout
+        self._connection = http.client.HTTPSConnection if scheme == "https" else http.client.HTTPConnection
+        self._idle: list[http.client.HTTPConnection] = []
 
     def signatures(self):
         """See `Transport`."""
@@ -87,26 +86,49 @@ class Rest:
 
     def close(self):
         """See `Transport`."""
-        self._pool.close()
+        while self._idle:
+            self._idle.pop().close()
 
     def _ask(self, method: str, path: str, body: bytes | None = None) -> dict[str, Any]:
-        errors = self._urllib3.exceptions
         try:
-            response = self._pool.urlopen(method, path, body=body, headers={"Content-Type": "application/json"})
-        except errors.ReadTimeoutError as error:
-            raise ServingError(f"no answer in time ({error})", "DEADLINE_EXCEEDED") from error
-        except errors.HTTPError as error:
-            raise ServingError(f"cannot be reached ({error})", "UNAVAILABLE") from error
+            status, data = self._exchange(method, path, body)
+        except TimeoutError as error:
+            raise ServingError(f"no answer within {self._timeout:g} s", "DEADLINE_EXCEEDED") from error
+        except (OSError, http.client.HTTPException) as error:
+            raise ServingError(f"cannot be reached ({error or type(error).__name__})", "UNAVAILABLE") from error
         try:
             # Strings that are not UTF-8 come as the bytes they are.
-            told = json.loads(response.data.decode("utf-8", "surrogateescape"))
+            told = json.loads(data.decode("utf-8", "surrogateescape"))
         except ValueError:
             told = None
-        if response.status == 200 and isinstance(told, dict):
+        if status == 200 and isinstance(told, dict):
             return told
         message = told.get("error") if isinstance(told, dict) else None
-        message = message or response.data[:200].decode(errors="replace") or response.reason
-        raise ServingError(f"{message} (HTTP {response.status})", _CODES.get(response.status, "UNKNOWN"))
+        message = message or data[:200].decode(errors="replace") or http.client.responses.get(status, "no reason")
+        raise ServingError(f"{message} (HTTP {status})", _CODES.get(status, "UNKNOWN"))
+
+    def _exchange(self, method: str, path: str, body: bytes | None) -> tuple[int, bytes]:
+        """Send a request over a connection that nobody uses, and return the status and the body of the answer."""
+        try:
+            connection, used = self._idle.pop(), True
+        except IndexError:
+            connection, used = self._connection(self._host, timeout=self._timeout), False
+        try:
+            connection.request(method, path, body, {"Content-Type": "application/json"})
+            response = connection.getresponse()
+            data = response.read()
+        except (http.client.RemoteDisconnected, ConnectionResetError, BrokenPipeError):
+            connection.close()
+            if not used:
+                raise
+            # The server closes a connection that was idle for long, just when it is used again.
+            return self._exchange(method, path, body)
+        except BaseException:
+            connection.close()
+            raise
+        if not response.will_close:
+            self._idle.append(connection)
+        return response.status, data
 
 
 def _rest_spec(info: Mapping[str, Any]) -> TensorSpec:

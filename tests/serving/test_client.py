@@ -165,7 +165,8 @@ def test_labels_and_settings_that_change(versions, tmp_path):
             models.write_text("model_config_list { nonsense")
             wait(lambda: any("not a ModelServerConfig" in line for line in lines))
             assert client.predict([""]) == [{"value": 100.0}]
-            models.write_text(text.replace("2", "1"))
+            (tmp_path / "other").write_text(text.replace("2", "1"))
+            (tmp_path / "other").rename(models)
             wait(lambda: client.predict([""]) == [{"value": 0.0}])
         assert sum("not a ModelServerConfig" in line for line in lines) == 1
 

@@ -1,27 +1,29 @@
 """The REST interface, by what TensorFlow Serving's documentation says of requests, answers and errors."""
 
 import base64
+import http.client
 import json
 import math
 import re
 
 import numpy as np
 import pytest
-import urllib3
 
 from seqkit.errors import ServingError
 from seqkit.export.runtime import TensorSpec
 from seqkit.serving.tensors import read_question, write_answer
 
-HTTP = urllib3.PoolManager(retries=False)
-
 
 def ask(server, method, path, body=None):
     if body is not None and not isinstance(body, bytes):
         body = json.dumps(body)
-    response = HTTP.request(method, server.rest_url + path, body=body)
+    connection = http.client.HTTPConnection(server.rest_url.removeprefix("http://"))
+    connection.request(method, path, body)
+    response = connection.getresponse()
     assert response.headers["content-type"] == "application/json"
-    return response.status, json.loads(response.data)
+    told = json.loads(response.read())
+    connection.close()
+    return response.status, told
 
 
 def test_rows_and_columns(server):

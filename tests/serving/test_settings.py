@@ -82,6 +82,9 @@ def test_policies(tmp_path):
 def test_faults(tmp_path):
     with pytest.raises(ParameterError, match="holds no models"):
         write_settings(tmp_path)
+    (tmp_path / "models.config").write_text("")
+    with pytest.raises(FormatError, match=r"models\.config: names no model"):
+        read_models(tmp_path / "models.config")
     (tmp_path / "models.config").write_text("nonsense {")
     with pytest.raises(FormatError, match=r"models\.config: not a ModelServerConfig"):
         read_models(tmp_path / "models.config")
