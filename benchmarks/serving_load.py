@@ -7,7 +7,8 @@ bare C++ runtime are processes of their own on the same cores. Each request asks
 take the next one as soon as the last is answered.
 
 Latency is measured in turn (bare, REST, gRPC, bare, …): the bare call is `seqkit.export.runtime.Runtime.run` in a
-process without TensorFlow in Python.
+process without TensorFlow in Python; once as fast as it goes, and once after a pause of 1 ms before each call, in which
+cores fall asleep, as they do while a request is on its way.
 """
 
 from __future__ import annotations
@@ -57,13 +58,14 @@ def main(arguments: list[str] | None = None) -> None:
             soak(models, urls, options)
         else:
             latency(models, urls, options)
-            load(urls, options)
+            if options.clients:
+                load(urls, options)
 
 
 def parse(arguments: list[str] | None) -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--models", type=Path, help="folder with exports called tagger and classifier")
-    parser.add_argument("--clients", type=int, nargs="+", default=[1, 4, 16, 64], help="default 1 4 16 64")
+    parser.add_argument("--clients", type=int, nargs="*", default=[1, 4, 16, 64], help="default 1 4 16 64")
     parser.add_argument("--seconds", type=float, default=15.0, help="of each number of clients (default 15)")
     parser.add_argument("--rounds", type=int, default=7, help="of latency (default 7)")
     parser.add_argument("--requests", type=int, default=200, help="of latency in each turn (default 200)")
@@ -126,13 +128,15 @@ def asker(url: str, model: str) -> Client:
 
 
 def bare(folder: Path) -> None:
-    """Answer, on standard input and output: the texts of a JSON line with how many seconds each took."""
+    """Answer, on standard input and output: a pause and texts in a line of JSON with how many seconds each took."""
     from seqkit.export.runtime import Runtime
 
     model = Runtime(folder)
     for line in sys.stdin:
         seconds = []
-        for text in json.loads(line):
+        pause, texts = json.loads(line)
+        for text in texts:
+            time.sleep(pause)
             array = np.array([text.encode()], object)
             began = time.perf_counter()
             model.run("serving_default", {"text": array})
@@ -150,12 +154,15 @@ def latency(models: Path, urls: dict[str, str], options: argparse.Namespace) -> 
             command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True
         ) as process:
 
-            def ask_bare(texts: list[str], process=process) -> list[float]:
-                print(json.dumps(texts), file=process.stdin, flush=True)
+            def ask_bare(texts: list[str], pause: float = 0.0, process=process) -> list[float]:
+                print(json.dumps([pause, texts]), file=process.stdin, flush=True)
                 return json.loads(process.stdout.readline())
 
+            def paced(texts: list[str], ask_bare=ask_bare) -> list[float]:
+                return ask_bare(texts, 1e-3)
+
             with asker(urls["rest"], model) as rest, asker(urls["grpc"], model) as grpc:
-                ways = {"bare": ask_bare, "REST": timed(rest), "gRPC": timed(grpc)}
+                ways = {"bare": ask_bare, "bare, each after 1 ms": paced, "REST": timed(rest), "gRPC": timed(grpc)}
                 for ask in ways.values():
                     ask(texts)  # the first call prepares
                 p50: dict[str, list[float]] = {name: [] for name in ways}

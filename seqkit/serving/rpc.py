@@ -8,7 +8,6 @@ from contextlib import contextmanager
 from pathlib import Path
 
 import grpc
-import tensorflow as tf
 from google.protobuf import any_pb2
 from tensorflow.core.framework import tensor_shape_pb2, types_pb2
 from tensorflow.core.protobuf import meta_graph_pb2
@@ -24,7 +23,7 @@ from tensorflow_serving.apis import (
 
 from seqkit.errors import SeqkitError, ServingError
 from seqkit.export.runtime import RuntimeModelError, TensorSpec
-from seqkit.serving.protos import to_proto
+from seqkit.serving.protos import from_proto, to_proto
 from seqkit.serving.settings import models_of
 from seqkit.serving.store import CODES, ModelStore, Served
 
@@ -66,7 +65,7 @@ class Predictions(prediction_service_pb2_grpc.PredictionServiceServicer):
             signature = request.model_spec.signature_name or "serving_default"
             if signature not in served.runtime.signatures:
                 raise ServingError(f'Serving signature key "{signature}" not found.', "FAILED_PRECONDITION")
-            outputs = served.runtime.run(signature, {k: tf.make_ndarray(v) for k, v in request.inputs.items()})
+            outputs = served.runtime.run(signature, {k: from_proto(v) for k, v in request.inputs.items()})
             wanted = list(request.output_filter) or list(outputs)
             for name in wanted:
                 if name not in outputs:

@@ -218,17 +218,16 @@ class Grpc:
 
     def run(self, signature, inputs, outputs):
         """See `Transport`."""
-        import tensorflow as tf
         from tensorflow_serving.apis import predict_pb2
 
-        from seqkit.serving.protos import to_proto
+        from seqkit.serving.protos import from_proto, to_proto
 
         request = predict_pb2.PredictRequest(model_spec=self._spec)
         request.model_spec.signature_name = signature
         for name, array in inputs.items():
             request.inputs[name].CopyFrom(to_proto(array))
         response = self._ask(self._predictions.Predict, request)
-        return {name: tf.make_ndarray(proto) for name, proto in response.outputs.items()}
+        return {name: from_proto(proto) for name, proto in response.outputs.items()}
 
     def close(self):
         """See `Transport`."""

@@ -16,6 +16,7 @@ from tensorflow_serving.apis import (
 )
 
 from seqkit.serving import Server
+from seqkit.serving.protos import from_proto, to_proto
 
 
 @pytest.fixture
@@ -107,3 +108,24 @@ def test_status_and_another_configuration(versions, tmp_path):
             predictions.Predict(asked(text=[b"abc"]))
         with pytest.raises(grpc.RpcError, match="model_config_list"):
             stub.HandleReloadConfigRequest(model_management_pb2.ReloadConfigRequest())
+
+
+@pytest.mark.parametrize(
+    "array",
+    [
+        np.array([[b"a", b"\xff\x00"], [b"", b"c"]], object),
+        np.zeros((0, 3), object),
+        np.arange(6, dtype=np.int64).reshape(2, 3).T,
+        np.array([1.5, np.nan], np.float32),
+        np.array(True),
+        np.zeros((2, 0), np.int32),
+    ],
+)
+def test_arrays_as_protocol_buffers(array):
+    """As TensorFlow reads and writes them."""
+    dtype = tf.string if array.dtype == object else array.dtype
+    for proto in (to_proto(array), tf.make_tensor_proto(array.tolist() or [], dtype, array.shape)):
+        for read in (from_proto, tf.make_ndarray):
+            found = read(proto)
+            assert found.shape == array.shape and (array.dtype == object or found.dtype == array.dtype)
+            np.testing.assert_array_equal(found, array)
