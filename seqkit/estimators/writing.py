@@ -28,7 +28,7 @@ class WritingMixin:
             seed = int(np.random.default_rng().integers(2**40))
         seeds = np.arange(rows, dtype=np.int64) + int(seed) if isinstance(seed, Integral) else np.asarray(seed)
         if seeds.shape != (rows,) or seeds.dtype.kind not in "iu":
-            raise ParameterError(f"seed={seed!r} must be an integer, {rows} integers (one for each row) or None.")
+            raise ParameterError(f"seed={seed!r} must be an integer or None, or {rows} integers, one for each row.")
         return (
             seeds.astype(np.int64),
             np.full(rows, temperature, np.float32),

@@ -138,6 +138,7 @@ class Server:
         listening.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         try:
             listening.bind((self.host, port))
+            listening.listen(1024)  # at once: who connects before uvicorn is ready waits for it
         except OSError as error:
             raise ServingError(
                 f"{self.host}:{port} (REST) cannot be listened at: {error.strerror}. Choose another rest_port.",

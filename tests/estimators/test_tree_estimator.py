@@ -171,13 +171,13 @@ def test_weights_of_trees_classes_and_roots(monkeypatch):
     estimator, data, targets, *_, losses = seen[0]
     tensors = estimator._tensors(data)
     rows = np.array([2, 0])
-    before = losses(estimator.model_, tensors, targets, rows)[0]
+    before = losses(estimator.model_, tensors, targets, rows, rows)[0]
     own = -np.log(estimator.predict_proba(trees))[rows, [1, 1]]
     np.testing.assert_allclose(before[0], own[0], rtol=1e-4)  # one label
     nodes = -np.log(estimator.predict_nodes_proba(trees[:1])[0])[range(3), [0, 1, 1]]
     np.testing.assert_allclose(before[1], nodes.sum(), rtol=1e-4)
     targets = targets | {"node_weights": np.array([0, 2, 1, 0, 0, 5], np.float32)}
-    found = losses(estimator.model_, tensors, targets, rows)[0]
+    found = losses(estimator.model_, tensors, targets, rows, rows)[0]
     np.testing.assert_allclose(found, [5 * own[0], nodes @ [0, 2, 1]], rtol=1e-4)
 
 

@@ -14,11 +14,8 @@ from seqkit.export.manifest import read_manifest
 TEXTS = ["good fun .", "", "天气 dull 👍🏽 film, Ada sang in New Delhi", "not x"]
 
 
-@pytest.mark.parametrize(
-    "key",
-    [key for key in EXAMPLES if key[0] not in ("SequenceGenerator", "TreeClassifier") and key[1] != "vectors"],
-    ids="-".join,
-)
+# Of all estimators, what they learned from is asked in contracts/test_estimators.py.
+@pytest.mark.parametrize("key", [("SequenceTagger", "tokens")], ids="-".join)
 def test_rows_say_what_the_estimator_says(key, tmp_path):
     example = EXAMPLES[key]
     estimator = dict(all_estimators())[key[0]](**example.parameters).fit(example.X, example.y)
