@@ -267,11 +267,11 @@ def as_text(value):
 def test_served_by_many_at_once(exported):
     """Over REST and gRPC: what the runtime answers, whoever else asks at the same time."""
     requests = read_warmup(exported)
-    with Runtime(exported) as model:
-        expected = {signature: model.run(signature, inputs) for signature, (inputs, *_) in requests.items()}
     with Server(exported.parent, rest_port=0, grpc_port=0) as server, ThreadPoolExecutor(4) as pool:
+        with server.store.using(exported.parent.name) as model:
+            expected = {name: model.runtime.run(name, inputs) for name, (inputs, *_) in requests.items()}
         clients = [Client(f"{url}/{exported.parent.name}") for url in (server.rest_url, server.grpc_url)]
-        asked = [(client, signature) for client in clients for signature in requests] * 3
+        asked = [(client, signature) for client in clients for signature in requests] * 2
         found = list(pool.map(lambda one: one[0].run(one[1], requests[one[1]][0]), asked))
         for (client, signature), answer in zip(asked, found, strict=True):
             assert client.signatures.keys() == requests.keys() and answer.keys() == expected[signature].keys()
