@@ -44,6 +44,7 @@ _NUMPY_TYPES = {
     23: "uint64",
 }
 DTYPE_NAMES = {**_NUMPY_TYPES, STRING: "string", BFLOAT16: "bfloat16"}
+DTYPE_NUMBERS = {name: number for number, name in DTYPE_NAMES.items()}
 _STRING_SIZE = 24  # sizeof(TF_TString), fixed by its ABI
 
 
@@ -463,7 +464,7 @@ def _object_array(values: list, shape: tuple[int, ...]) -> np.ndarray:
 
 
 def _to_tensor(array: np.ndarray, spec: TensorSpec) -> int:
-    number = next(n for n, name in DTYPE_NAMES.items() if name == spec.dtype)
+    number = DTYPE_NUMBERS[spec.dtype]
     if number == BFLOAT16:
         bits = array.view(np.uint32)
         array = ((bits + 0x7FFF + ((bits >> 16) & 1)) >> 16).astype(np.uint16)  # rounds to even

@@ -6,9 +6,10 @@ import numpy as np
 from tensorflow import make_ndarray
 from tensorflow.core.framework import tensor_pb2, tensor_shape_pb2, types_pb2
 
-from seqkit.export.runtime import DTYPE_NAMES, STRING
+from seqkit.export.runtime import DTYPE_NAMES, DTYPE_NUMBERS, STRING
 
-_NUMBERS = {name: number for number, name in DTYPE_NAMES.items()}
+#: Of a channel or a server: messages of any size, as in TensorFlow Serving.
+OPTIONS = [("grpc.max_receive_message_length", -1), ("grpc.max_send_message_length", -1)]
 
 
 def to_proto(array: np.ndarray) -> tensor_pb2.TensorProto:
@@ -18,7 +19,9 @@ def to_proto(array: np.ndarray) -> tensor_pb2.TensorProto:
     )
     if array.dtype == object:
         return tensor_pb2.TensorProto(dtype=types_pb2.DT_STRING, tensor_shape=shape, string_val=array.ravel().tolist())
-    return tensor_pb2.TensorProto(dtype=_NUMBERS[array.dtype.name], tensor_shape=shape, tensor_content=array.tobytes())
+    return tensor_pb2.TensorProto(
+        dtype=DTYPE_NUMBERS[array.dtype.name], tensor_shape=shape, tensor_content=array.tobytes()
+    )
 
 
 def from_proto(proto: tensor_pb2.TensorProto) -> np.ndarray:

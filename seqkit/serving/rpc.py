@@ -9,7 +9,7 @@ from pathlib import Path
 
 import grpc
 from google.protobuf import any_pb2
-from tensorflow.core.framework import tensor_shape_pb2, types_pb2
+from tensorflow.core.framework import tensor_shape_pb2
 from tensorflow.core.protobuf import meta_graph_pb2
 from tensorflow_serving.apis import (
     get_model_metadata_pb2,
@@ -22,14 +22,11 @@ from tensorflow_serving.apis import (
 )
 
 from seqkit.errors import SeqkitError, ServingError
-from seqkit.export.runtime import RuntimeModelError, TensorSpec
-from seqkit.serving.protos import from_proto, to_proto
+from seqkit.export.runtime import DTYPE_NUMBERS, RuntimeModelError, TensorSpec
+from seqkit.serving.protos import OPTIONS, from_proto, to_proto
 from seqkit.serving.settings import models_of
 from seqkit.serving.store import CODES, ModelStore, Served
 
-#: Messages of any size, as in TensorFlow Serving.
-OPTIONS = [("grpc.max_receive_message_length", -1), ("grpc.max_send_message_length", -1)]
-_DTYPES = {"string": types_pb2.DT_STRING, "float32": types_pb2.DT_FLOAT, "float64": types_pb2.DT_DOUBLE}
 _STATES = get_model_status_pb2.ModelVersionStatus.State
 
 
@@ -163,5 +160,4 @@ def _info(spec: TensorSpec) -> meta_graph_pb2.TensorInfo:
     shape = tensor_shape_pb2.TensorShapeProto(unknown_rank=spec.shape is None)
     for size in spec.shape or ():
         shape.dim.add(size=size)
-    number = _DTYPES.get(spec.dtype) or types_pb2.DataType.Value(f"DT_{spec.dtype.upper()}")
-    return meta_graph_pb2.TensorInfo(name=spec.tensor, dtype=number, tensor_shape=shape)
+    return meta_graph_pb2.TensorInfo(name=spec.tensor, dtype=DTYPE_NUMBERS[spec.dtype], tensor_shape=shape)

@@ -174,11 +174,12 @@ class Grpc:
         require("tensorflow_serving.apis", extra="serving", why=why)
         from tensorflow_serving.apis import model_pb2, model_service_pb2_grpc, prediction_service_pb2_grpc
 
-        options = [("grpc.max_receive_message_length", -1), ("grpc.max_send_message_length", -1)]
+        from seqkit.serving.protos import OPTIONS
+
         if scheme == "grpcs":
-            self._channel = self._grpc.secure_channel(host, self._grpc.ssl_channel_credentials(), options)
+            self._channel = self._grpc.secure_channel(host, self._grpc.ssl_channel_credentials(), OPTIONS)
         else:
-            self._channel = self._grpc.insecure_channel(host, options)
+            self._channel = self._grpc.insecure_channel(host, OPTIONS)
         self._predictions = prediction_service_pb2_grpc.PredictionServiceStub(self._channel)
         self._models = model_service_pb2_grpc.ModelServiceStub(self._channel)
         self._spec, self._timeout = model_pb2.ModelSpec(name=name), timeout
