@@ -9,7 +9,8 @@ import numpy as np
 import tensorflow as tf
 
 from seqkit.decoding.loops import frame_chances
-from seqkit.export.sequence_serving import encoded, string_table, vocabulary_file
+from seqkit.export.requests import string_table
+from seqkit.export.sequence_serving import encoded, vocabulary_file
 from seqkit.export.writer import write_export
 from seqkit.export.writing_serving import SETTINGS, WritingServing, sample_settings, written_alone
 

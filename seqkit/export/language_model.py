@@ -8,7 +8,8 @@ from pathlib import Path
 import numpy as np
 import tensorflow as tf
 
-from seqkit.export.sequence_serving import SAMPLES, encoded, table, vocabulary_file
+from seqkit.export.requests import table
+from seqkit.export.sequence_serving import SAMPLES, encoded, vocabulary_file
 from seqkit.export.writer import write_export
 from seqkit.export.writing_serving import SETTINGS, WritingServing, sample_settings, written_alone
 

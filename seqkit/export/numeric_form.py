@@ -15,7 +15,8 @@ import tensorflow as tf
 
 from seqkit.decoding.writer import Writer
 from seqkit.errors import ExportError, ParameterError
-from seqkit.export.sequence_serving import SAMPLES, table
+from seqkit.export.requests import table
+from seqkit.export.sequence_serving import SAMPLES
 from seqkit.text.features import FEATURES, TokenVocabulary
 
 Arrays = dict[str, np.ndarray]

@@ -49,7 +49,7 @@ def predict_request(signatures: Signatures, X: Sequence, name: str = "X") -> tup
         if kind == "texts" and set(inputs) in ({"text"}, {"tree"}):
             return signature, {next(iter(inputs)): texts(X, name)}
         if kind == "tokens" and set(inputs) == {"tokens"}:
-            return signature, {"tokens": token_table(X)}
+            return signature, {"tokens": string_table(X)}
         if set(inputs) == {"features", "lengths"} and (kind == "vectors" or not any(map(len, X))):
             return signature, vector_table(X, inputs["features"], name)
     answered = sorted(
@@ -90,12 +90,18 @@ def texts(X: Sequence[str], name: str = "X") -> np.ndarray:
     return rows
 
 
-def token_table(X: Sequence[Sequence[str]]) -> np.ndarray:
-    """Return tokens as an array of bytes, [n, T]; "" pads."""
-    table = np.full((len(X), max(map(len, X), default=0)), b"", object)
-    for i, row in enumerate(X):
-        table[i, : len(row)] = [token.encode() for token in row]
-    return table
+def table(rows: Sequence, fill: object, dtype: object) -> np.ndarray:
+    """Return rows of differing lengths, lists or arrays [length, …], as one array, padded at the end."""
+    inner = np.shape(rows[0])[1:] if len(rows) else ()
+    values = np.full((len(rows), max(map(len, rows), default=0), *inner), fill, dtype)
+    for i, row in enumerate(rows):
+        values[i, : len(row)] = row
+    return values
+
+
+def string_table(rows: Sequence[Sequence[str]]) -> np.ndarray:
+    """Return lists of strings as an array of bytes, [n, T]; "" pads."""
+    return table([[text.encode() for text in row] for row in rows], b"", object)
 
 
 def vector_table(X: Sequence, features: TensorSpec, name: str = "X") -> dict[str, np.ndarray]:
@@ -147,7 +153,7 @@ def generate_request(
     elif len(prompt.shape) == 1:
         request["prompt"] = texts(prompts if prompts is not None else [""] * count, "prompts")
     else:
-        request["prompt"] = token_table(prompts if prompts is not None else [[]] * count)
+        request["prompt"] = string_table(prompts if prompts is not None else [[]] * count)
     if contexts is not None:
         styles = specs["context"].dtype == "string"
         request["context"] = texts(list(map(str, contexts)), "context") if styles else np.asarray(contexts, np.float32)

@@ -9,16 +9,8 @@ import numpy as np
 import tensorflow as tf
 
 from seqkit.decoding.translator import Start, Translator
-from seqkit.export.sequence_serving import (
-    SAMPLES,
-    Untracked,
-    encoded,
-    sample_vectors,
-    string_table,
-    table,
-    token_lengths,
-    vocabulary_file,
-)
+from seqkit.export.requests import string_table, table
+from seqkit.export.sequence_serving import SAMPLES, Untracked, encoded, sample_vectors, token_lengths, vocabulary_file
 from seqkit.export.writer import raw_variables, write_export
 from seqkit.text.features import UNKNOWN, TokenGraph
 

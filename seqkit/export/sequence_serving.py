@@ -8,6 +8,7 @@ from collections.abc import Callable
 import numpy as np
 import tensorflow as tf
 
+from seqkit.export.requests import table
 from seqkit.export.writer import raw_variables
 from seqkit.text.features import TokenGraph
 from seqkit.text.tokenizer import tokenize
@@ -123,19 +124,6 @@ def sample_texts(estimator) -> list[str]:
 def encoded(strings: list[str]) -> np.ndarray:
     """Return strings as the C++ runtime takes them."""
     return np.array([text.encode("utf-8") for text in strings], object)
-
-
-def table(rows: list, fill, dtype) -> np.ndarray:
-    """Return rows of differing lengths, lists or arrays [length, …], as one array, padded at the end."""
-    values = np.full((len(rows), max(map(len, rows)), *np.shape(rows[0])[1:]), fill, dtype)
-    for i, row in enumerate(rows):
-        values[i, : len(row)] = row
-    return values
-
-
-def string_table(rows: list[list[str]]) -> np.ndarray:
-    """Return lists of strings as an array, "" after their ends."""
-    return table([[text.encode("utf-8") for text in row] for row in rows], b"", object)
 
 
 def sample_vectors(estimator) -> tuple[list[np.ndarray], dict[str, np.ndarray]]:

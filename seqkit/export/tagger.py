@@ -7,14 +7,8 @@ from pathlib import Path
 import numpy as np
 import tensorflow as tf
 
-from seqkit.export.sequence_serving import (
-    SequenceServing,
-    encoded,
-    sample_texts,
-    sample_vectors,
-    string_table,
-    table,
-)
+from seqkit.export.requests import string_table, table
+from seqkit.export.sequence_serving import SequenceServing, encoded, sample_texts, sample_vectors
 from seqkit.export.writer import write_export
 
 

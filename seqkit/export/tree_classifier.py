@@ -7,7 +7,8 @@ from pathlib import Path
 import numpy as np
 import tensorflow as tf
 
-from seqkit.export.sequence_serving import Untracked, encoded, string_table
+from seqkit.export.requests import string_table
+from seqkit.export.sequence_serving import Untracked, encoded
 from seqkit.export.writer import raw_variables, write_export
 from seqkit.text.features import TokenGraph
 from seqkit.text.tree_graph import parse_trees
